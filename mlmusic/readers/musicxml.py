@@ -271,7 +271,7 @@ class _Part:
         mark = element.find("direction-type/metronome")
         per_minute = "" if mark is None else mark.findtext("per-minute", "")
         if mark is not None and per_minute.strip().replace(".", "", 1).isdigit():
-            dots = len(mark.findall("beat-dot"))
+            dots = len(mark.findall("beat-unit-dot"))
             quarters = _QUARTERS.get(mark.findtext("beat-unit", ""), 1.0) * (2 - 0.5**dots)
             self.tempos[now] = float(per_minute) * quarters
 
