@@ -3,7 +3,7 @@
 import time
 
 from mlmusic.datasets.base import corpus_folder
-from mlmusic.readers import musicxml
+from mlmusic.readers import musicxml, mxl
 
 
 def run() -> list[dict]:
@@ -19,7 +19,7 @@ def chorales() -> dict:
 
     def theirs(path):
         importer = MusicXMLImporter()  # the parser alone: no search for the format, no pickles
-        importer.xmlText = musicxml._document(path)
+        importer.xmlText = mxl.document(path)
         importer.parseXMLText()
 
     ours_seconds = _seconds(lambda: [musicxml.read(path) for path in paths])

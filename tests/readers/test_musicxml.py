@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlmusic.datasets.base import corpus_folder, read_splits
-from mlmusic.readers import musicxml
+from mlmusic.readers import musicxml, mxl
 from mlmusic.score import Score
 
 CONTAINER = '<container><rootfiles><rootfile full-path="a.xml"/></rootfiles></container>'
@@ -288,6 +288,7 @@ GOOD = attributes() + note("C", 4, 8)
         ),
         (document([attributes(time="<beats>4</beats>") + note("C", 4, 2)]), "needs a beat type"),
         (document([GOOD, GOOD], [GOOD]), "differ in their number of measures"),
+        (document([attributes() + '<sound tempo="x"/>']), "tempo 'x' isn't a number"),
         (document([attributes() + '<sound tempo="0"/>' + note("C", 4, 8)]), "tempo"),
     ],
 )
@@ -299,13 +300,32 @@ def test_bad_input_is_named(read, content, message):
 
 
 def test_a_zip_bomb_is_refused_before_it_unpacks(read, monkeypatch):
-    monkeypatch.setattr(musicxml, "MAX_BYTES", 2**20)
+    monkeypatch.setattr(mxl, "MAX_BYTES", 2**20)
     bomb = zipped(**{"container": CONTAINER, "a.xml": " " * 2**22})
     assert len(bomb) < 2**14
     with pytest.raises(ValueError, match="larger than 1 MB"):
         read(bomb)
     with pytest.raises(ValueError, match="larger than 1 MB"):
         read(" " * 2**21)
+
+
+def test_deep_nesting_is_no_danger(read):
+    with pytest.raises(ValueError, match="root element"):
+        read("<a>" * 100_000 + "</a>" * 100_000)
+
+
+def test_tiny_bars_and_long_notes_take_no_time(read):
+    tiny = attributes(time="<beats>1</beats><beat-type>64</beat-type>")
+    started = time.process_time()
+    read(document([tiny + note("C", 4, 10**9), note("C", 4, 3)]))
+    assert time.process_time() - started < 2
+
+
+def test_parts_without_an_id_and_words_without_notes(read):
+    words = "<note><rest/><duration>8</duration><lyric><text>O</text></lyric></note>"
+    score = read(document([GOOD], [attributes() + words], [GOOD]).replace(' id="P', ' no="P'))
+    assert rows(score) == [(0, 4, 60, 0), (0, 4, 60, 2)]
+    assert score.lyrics == {1: [(0.0, "O")]}
 
 
 def test_a_missing_file_is_missing(tmp_path):
@@ -357,7 +377,7 @@ def test_same_notes_as_music21_in_every_chorale():
             p for p in (stem.parent / f"{stem.name}{e}" for e in (".mxl", ".xml")) if p.exists()
         )
         importer = MusicXMLImporter()  # without converter's cache and its search for the format
-        importer.xmlText = musicxml._document(path)
+        importer.xmlText = mxl.document(path)
         importer.parseXMLText()
         theirs = [
             (float(element.offset), float(element.quarterLength), pitch.midi, voice)
