@@ -12,10 +12,14 @@ NONE = -3
 """What `Vocabulary.pitches` holds for tokens that neither sound nor rest."""
 
 
-def pitch_name(pitch: int) -> str:
-    """Name a MIDI pitch: ``pitch_name(60) == "C4"``, ``pitch_name(70) == "A♯4"``."""
+SHARPS = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
+FLATS = ("C", "D♭", "D", "E♭", "E", "F", "G♭", "G", "A♭", "A", "B♭", "B")
+
+
+def pitch_name(pitch: int, *, flats: bool = False) -> str:
+    """Name a MIDI pitch: 60 is ``"C4"``, 70 is ``"A♯4"``, or ``"B♭4"`` with ``flats``."""
     octave, step = divmod(int(pitch), 12)
-    return f"{('C', 'C♯', 'D', 'D♯', 'E', 'F', 'F♯', 'G', 'G♯', 'A', 'A♯', 'B')[step]}{octave - 1}"
+    return f"{(FLATS if flats else SHARPS)[step]}{octave - 1}"
 
 
 class Vocabulary:
