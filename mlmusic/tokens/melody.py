@@ -20,13 +20,14 @@ from mlmusic.tokens.base import (
     refuse_range,
 )
 
-DURATIONS = "1/12 1/8 1/6 1/4 1/3 3/8 1/2 3/4 1 3/2 2 3 4".split()
+DURATIONS = "1/12 1/8 1/6 1/4 1/3 3/8 1/2 2/3 3/4 1 3/2 2 3 4".split()
 """Note values of `MelodyVocabulary` in quarter notes; the others are ties of these."""
 
 METRES = (
-    "1/4 2/4 3/4 4/4 5/4 6/4 7/4 8/4 2/2 3/2 4/2 6/2 3/1 4/1 3/8 4/8 5/8 6/8 7/8 9/8 12/8".split()
-)
-"""Metres of `MelodyVocabulary`."""
+    "1/8 3/8 4/8 5/8 6/8 7/8 9/8 12/8 1/4 2/4 3/4 4/4 5/4 6/4 7/4 8/4 9/4 10/4"
+    " 2/2 3/2 4/2 6/2 3/1 4/1"
+).split()
+"""Metres of `MelodyVocabulary`: those that some tunes and folk songs share."""
 
 MAX_DURATION = 100_000
 """In quarter notes: longer (14 hours at 120 bpm) is a mistake, not music."""
