@@ -132,6 +132,7 @@ def test_empty_score():
         ([(0, 1, 60), (1, 1, 30)], {}, "note 1 at onset 1: F♯1 is outside this .* C3–B6"),
         ([(0, 2, 60), (1, 1, 62)], {}, "note 1 at onset 1: D4 starts while the note before it"),
         ([(0, 0.3, 60)], {}, "note 0 at onset 0: C4 with duration 0.3 lies between ticks of 1/24"),
+        ([(0, 1e-9, 60)], {}, "note 0 at onset 0: C4 with duration 1e-09 lies between ticks"),
         ([(0, 1 / 24, 60)], {}, "note 0 at onset 0: no note values add up to 1/24"),
         ([(0, 1, 60), (25 / 24, 1, 60)], {}, "the rest at onset 1: no note values add up to 1/24"),
         ([(0, 1, 60), (0, 1, 60, 80, 1)], {}, r"a melody has one voice, .* voices \[0, 1\]"),
@@ -165,3 +166,8 @@ def test_decode_refuses_unless_asked_to_repair(names, message):
 def test_impossible_durations(durations):
     with pytest.raises(ValueError, match="durations must be positive, and at least one"):
         MelodyVocabulary(durations=durations)
+
+
+def test_impossible_metres():
+    with pytest.raises(ValueError, match="a metre is written like '6/8', not 'jig'"):
+        MelodyVocabulary(metres=["jig"])
