@@ -108,9 +108,9 @@ def synthesize(
 
     font = sf2.load(soundfont)
     mix = np.zeros((2 if stereo else 1, math.ceil(round(length * rate, 6))), np.float32)
-    starts = np.rint(score.seconds(notes["onset"]) * rate).astype(np.int64)
-    ends = np.rint(score.seconds(notes["onset"] + notes["duration"]) * rate).astype(np.int64)
-    ends = np.maximum(ends, starts + 1)
+    onsets, ends = score.seconds([notes["onset"], notes["onset"] + notes["duration"]])
+    starts = np.rint(onsets * rate).astype(np.int64)
+    lengths = np.maximum(np.rint((ends - onsets) * rate), 1).astype(np.int64)
     programs = np.array([score.programs.get(voice, 0) for voice in range(256)])[notes["voice"]]
     for program in np.unique(programs):
         chosen = programs == program
@@ -119,7 +119,7 @@ def synthesize(
             font.regions(int(program)),
             notes[chosen],
             starts[chosen],
-            ends[chosen],
+            lengths[chosen],
             rate,
             stretch=program != sf2.DRUM_BANK,
         )
@@ -140,31 +140,27 @@ def _play_program(
     regions: list[Region],
     notes: np.ndarray,
     starts: np.ndarray,
-    ends: np.ndarray,
+    lengths: np.ndarray,
     rate: int,
     stretch: bool,
 ) -> None:
-    """Add all notes of one instrument to the mix.
-
-    Notes of the same pitch differ only in length and velocity, so each pitch is rendered once, as
-    long as its longest note, and every note cut from that.
-    """
-    ends, choked = _choke(regions, notes["pitch"], starts, ends)
-    for pitch in np.unique(notes["pitch"]).tolist():
-        same = np.flatnonzero(notes["pitch"] == pitch)
+    """Add all notes of one instrument to the mix; notes that differ only in velocity share work."""
+    lengths, choked = _choke(regions, notes["pitch"], starts, lengths)
+    kinds: dict[tuple[int, int, bool], list[int]] = {}
+    for i, kind in enumerate(zip(notes["pitch"].tolist(), lengths.tolist(), choked, strict=True)):
+        kinds.setdefault(kind, []).append(i)
+    for (pitch, length, cut), members in kinds.items():
         for region in _matching(regions, pitch, stretch):
             low, high = region.velocities
-            velocity = notes["velocity"][same]
-            mine = same[(low <= velocity) & (velocity <= high)]
-            if not len(mine):
+            heard = [i for i in members if low <= notes["velocity"][i] <= high]
+            if not heard:
                 continue
-            tone = render(region, pitch, int((ends - starts)[mine].max()), rate)
+            sound = render(region, pitch, length, rate, cut)
             gains = _gains(region, stereo=len(mix) == 2)
-            for i in mine.tolist():
-                sound = tone.play(int(ends[i] - starts[i]), bool(choked[i]))
-                room = mix[:, starts[i] : starts[i] + len(sound)]
+            for i in heard:
                 fixed = region[Gen.FIXED_VELOCITY]
                 strength = fixed if fixed >= 0 else int(notes["velocity"][i])
+                room = mix[:, starts[i] : starts[i] + len(sound)]
                 for channel, gain in zip(room, gains, strict=True):
                     channel += sound[: len(channel)] * np.float32(gain * (strength / 127) ** 2)
 
@@ -177,25 +173,24 @@ def _matching(regions: list[Region], pitch: int, stretch: bool) -> Iterator[Regi
 
 
 def _choke(
-    regions: list[Region], pitches: np.ndarray, starts: np.ndarray, ends: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+    regions: list[Region], pitches: np.ndarray, starts: np.ndarray, lengths: np.ndarray
+) -> tuple[np.ndarray, list[bool]]:
     """End each note where the next of its exclusive class begins: a closed hi-hat stops the open.
 
-    Returns the new ends and which notes were cut off (section 8.1.2, generator 57).
+    Returns the new lengths and which notes were cut off (section 8.1.2, generator 57).
     """
     classes = np.zeros(128, np.int64)
     for region in regions:
         classes[region.keys[0] : region.keys[1] + 1] = region[Gen.EXCLUSIVE_CLASS]
     group = classes[pitches]
-    ends, choked = ends.copy(), np.zeros(len(ends), bool)
+    stops = np.full(len(starts), np.iinfo(np.int64).max)
     for exclusive in np.unique(group[group > 0]):
         members = np.flatnonzero(group == exclusive)
-        begins = np.sort(starts[members])
+        begins = np.unique(starts[members])
         following = np.searchsorted(begins, starts[members], side="right")
-        stop = np.append(begins, np.iinfo(np.int64).max)[following]
-        choked[members] = stop < np.iinfo(np.int64).max
-        ends[members] = np.minimum(ends[members], stop)
-    return ends, choked
+        stops[members] = np.append(begins, np.iinfo(np.int64).max)[following]
+    choked = stops < np.iinfo(np.int64).max
+    return np.minimum(lengths, stops - starts), choked.tolist()
 
 
 def _gains(region: Region, stereo: bool) -> list[float]:
