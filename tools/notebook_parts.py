@@ -16,8 +16,10 @@ import nbformat
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("notebooks", "exercises", "solutions")
 
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+
 SETUP_ID = "setup"
-SETUP = '''\
+SETUP = """\
 # Setup, the same in every notebook. On Colab this installs the course's package and leaves
 # every version that Colab already has as it is; anywhere else it only imports.
 import importlib.util
@@ -30,7 +32,7 @@ if "google.colab" in sys.modules and not importlib.util.find_spec("mlmusic"):
 import mlmusic
 
 print(mlmusic.about())
-'''.rstrip()
+""".rstrip()
 
 # The first cell is markdown: a title, the Colab link alone on a line, then one line for each of
 # these, e.g. "- **You will hear:** a chorale in four voices". The link is text, not the usual
@@ -70,6 +72,8 @@ SUMMARY_PARTS = ("Exercises", "References")  # level 3, inside the summary
 # An exercise's and a solution's: "## Task 1: …" to at most "## Task 6: …" between the two.
 EXERCISE_PARTS = ("Setup", "Task", "Find the fault", "Listening question")
 TASKS = range(4, 7)  # how many tasks
+
+CHECKED = "# NBVAL_CHECK_OUTPUT"  # a line of a code cell whose output nbval compares
 
 CPU_SECONDS = {"notebooks": 180, "exercises": 60, "solutions": 60}  # DESIGN: the budget of a run
 MEMORY_GB = 2.0
@@ -137,6 +141,17 @@ def notebooks(*folders: str, root: Path = ROOT) -> list[Path]:
     return [path for name in folders or FOLDERS for path in sorted((root / name).glob("*.ipynb"))]
 
 
+def kind(path: Path) -> str:
+    """Return which of the three folders a notebook belongs to; a stray one counts as a chapter."""
+    return path.parent.name if path.parent.name in FOLDERS else "notebooks"
+
+
+def relative(path: Path, root: Path = ROOT) -> str:
+    """Return a notebook's path from the root of the repository, with /."""
+    path = path.resolve()
+    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
+
+
 def read(path: Path) -> nbformat.NotebookNode:
     """Read a notebook as it stands, without converting it."""
     return nbformat.reads(path.read_text(encoding="utf-8"), as_version=nbformat.NO_CONVERT)
@@ -154,6 +169,34 @@ def write(notebook: nbformat.NotebookNode, path: Path) -> bool:
         return False
     path.write_bytes(text.encode())  # bytes: Windows would turn the line ends
     return True
+
+
+def is_checked(cell: nbformat.NotebookNode) -> bool:
+    """Say whether nbval compares the output of this code cell."""
+    return any(line.strip() == CHECKED for line in cell.source.splitlines())
+
+
+def tidy(notebook: nbformat.NotebookNode) -> None:
+    """Remove what running and saving left in a notebook, in place.
+
+    Outputs stay in checked cells. There the execution count is 1, as nbval takes a cell without
+    one for a cell that wasn't run; elsewhere it is cleared.
+    """
+    for cell in notebook.cells:
+        for name in ("ExecuteTime", "collapsed", "execution", "scrolled", "trusted"):
+            cell.metadata.pop(name, None)
+        if cell.cell_type != "code":
+            continue
+        cell.execution_count = 1 if is_checked(cell) and cell.outputs else None
+        cell.outputs = cell.outputs if is_checked(cell) else []
+        for output in cell.outputs:
+            if output.output_type == "execute_result":
+                output.execution_count = 1
+    metadata = notebook.metadata
+    for name in set(metadata) - {"kernelspec", "language_info", "mlmusic"}:
+        del metadata[name]
+    metadata.kernelspec = nbformat.from_dict(KERNEL)
+    metadata.language_info = nbformat.from_dict({"name": "python"})
 
 
 def field(header: str, name: str) -> str | None:
