@@ -1,0 +1,504 @@
+"""``Score``: the one symbolic music type that everything else takes or returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import music21
+    import pretty_midi
+
+NOTE_DTYPE = np.dtype(
+    [("onset", "f8"), ("duration", "f8"), ("pitch", "i2"), ("velocity", "u1"), ("voice", "u1")]
+)
+"""One note: onset and duration in quarter notes, MIDI pitch, velocity 1–127, voice 0–255."""
+
+HOLD = -1
+"""Grid code: the note of an earlier step still sounds."""
+
+REST = -2
+"""Grid code: silence."""
+
+DEFAULT_VELOCITY = 80
+
+
+@dataclass(eq=False, repr=False)
+class Score:
+    """Notes in quarter-note time, with what is needed to play, print and label them.
+
+    Parameters
+    ----------
+    notes : structured array of NOTE_DTYPE, or a sequence of tuples
+        Tuples are ``(onset, duration, pitch[, velocity[, voice]])``; velocity defaults to 80,
+        voice to 0. Stored sorted by onset, voice, pitch, and read-only.
+    tempo : list of (onset, bpm)
+        Quarter notes per minute, from each onset on.
+    metre : list of (onset, numerator, denominator)
+        Every entry starts a new bar. What lies before the first entry is a pickup bar; an
+        irregular bar is written by stating the metre again at the next bar line.
+    key : list of (onset, fifths, mode)
+        ``fifths`` counts sharps (positive) or flats (negative); ``mode`` is ``"major"``,
+        ``"minor"``, ``"dorian"`` … or ``""`` where the source doesn't say.
+    programs : dict of voice to program
+        General MIDI program 0–127, or 128 for drums. A voice that is missing plays program 0.
+    title : str
+        What the piece is called.
+    lyrics : dict of voice to list of (onset, syllable)
+        A trailing ``"-"`` says that the word goes on.
+    meta : dict
+        Labels (tune type, region, book …). Not part of equality.
+
+    Raises
+    ------
+    ValueError
+        If a note or a field is impossible; the message names it.
+
+    Examples
+    --------
+    >>> score = Score([(0, 1, 60), (1, 1, 64), (2, 2, 67)])
+    >>> score.transpose(2).notes["pitch"].tolist()
+    [62, 66, 69]
+    """
+
+    notes: np.ndarray
+    tempo: list[tuple[float, float]] = field(default_factory=lambda: [(0.0, 120.0)])
+    metre: list[tuple[float, int, int]] = field(default_factory=lambda: [(0.0, 4, 4)])
+    key: list[tuple[float, int, str]] = field(default_factory=list)
+    programs: dict[int, int] = field(default_factory=dict)
+    title: str = ""
+    lyrics: dict[int, list[tuple[float, str]]] = field(default_factory=dict)
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.notes = _checked_notes(self.notes)
+        self.tempo = _checked_tempo(self.tempo)
+        self.metre = _checked_metre(self.metre)
+        self.key = _checked_key(self.key)
+        self.programs = _checked_programs(self.programs)
+        self.lyrics = {
+            int(voice): [(float(onset), str(text)) for onset, text in line]
+            for voice, line in self.lyrics.items()
+        }
+
+    @classmethod
+    def trusted(cls, notes: np.ndarray, **fields: Any) -> Score:
+        """Make a Score without checks, from an array that is known to be valid and sorted.
+
+        For readers and caches, which load thousands of pieces that were checked before.
+        """
+        score = cls.__new__(cls)
+        score.notes = notes
+        score.tempo = fields.get("tempo") or [(0.0, 120.0)]
+        score.metre = fields.get("metre") or [(0.0, 4, 4)]
+        score.key = fields.get("key") or []
+        score.programs = fields.get("programs") or {}
+        score.title = fields.get("title", "")
+        score.lyrics = fields.get("lyrics") or {}
+        score.meta = fields.get("meta") or {}
+        return score
+
+    # What a score tells of itself ---------------------------------------------------------
+
+    def __len__(self) -> int:
+        """Count the notes."""
+        return len(self.notes)
+
+    def __repr__(self) -> str:
+        name = f"{self.title!r}, " if self.title else ""
+        voices, bars = len(self.voices), len(self.bar_lines) - 1
+        return (
+            f"Score({name}{len(self)} note{'s' * (len(self) != 1)}, "
+            f"{voices} voice{'s' * (voices != 1)}, {bars} bar{'s' * (bars != 1)})"
+        )
+
+    def __eq__(self, other: object) -> bool:
+        """Compare everything that is music; ``meta`` (labels) doesn't count."""
+        if not isinstance(other, Score):
+            return NotImplemented
+        return (
+            np.array_equal(self.notes, other.notes)
+            and self.tempo == other.tempo
+            and self.metre == other.metre
+            and self.key == other.key
+            and self.programs == other.programs
+            and self.title == other.title
+            and self.lyrics == other.lyrics
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # mutable fields: two equal scores may part ways
+
+    @property
+    def duration(self) -> float:
+        """Where the last note ends, in quarter notes; 0 for an empty score."""
+        return float((self.notes["onset"] + self.notes["duration"]).max(initial=0.0))
+
+    @property
+    def voices(self) -> list[int]:
+        """The voices that have notes, ascending."""
+        return np.unique(self.notes["voice"]).tolist()
+
+    @property
+    def has_pickup(self) -> bool:
+        """Whether music stands before the first full bar."""
+        return self.metre[0][0] > 0
+
+    @property
+    def bar_lines(self) -> np.ndarray:
+        """Onsets of all bar lines in quarter notes, shape (bars + 1,); the last one ends the piece.
+
+        A pickup counts as a bar here: with one, ``bar_lines[0]`` opens bar 0, else bar 1.
+        """
+        end = self.duration
+        if end == 0:
+            return np.zeros(1)
+        lines = [np.zeros(1)] if self.has_pickup else []
+        onsets = [entry[0] for entry in self.metre[1:]] + [np.inf]
+        for (onset, numerator, denominator), stop in zip(self.metre, onsets, strict=True):
+            length = 4 * numerator / denominator
+            count = int(np.ceil((min(stop, end) - onset) / length - 1e-9))
+            if onset < end:
+                lines.append(onset + length * np.arange(count))
+        opened = np.concatenate(lines)
+        # The last bar closes when it's full, even if its notes end earlier.
+        last_metre = [entry for entry in self.metre if entry[0] <= opened[-1]]
+        length = 4 * last_metre[-1][1] / last_metre[-1][2] if last_metre else self.metre[0][0]
+        return np.append(opened, opened[-1] + length)
+
+    def seconds(self, onsets: float | Sequence[float] | np.ndarray) -> np.ndarray:
+        """Turn positions in quarter notes into seconds, through the tempo map.
+
+        Parameters
+        ----------
+        onsets : array of float, any shape
+            Positions in quarter notes.
+
+        Returns
+        -------
+        array of float, the same shape
+            Seconds from the start of the piece.
+        """
+        onsets = np.asarray(onsets, dtype=float)
+        changes = np.array([onset for onset, _ in self.tempo])
+        seconds_per_quarter = np.array([60.0 / bpm for _, bpm in self.tempo])
+        at_change = np.concatenate([[0.0], np.cumsum(np.diff(changes) * seconds_per_quarter[:-1])])
+        segment = np.maximum(np.searchsorted(changes, onsets, side="right") - 1, 0)
+        return at_change[segment] + (onsets - changes[segment]) * seconds_per_quarter[segment]
+
+    # Operations: each returns a new Score ----------------------------------------------------
+
+    def transpose(self, semitones: int) -> Score:
+        """Shift every pitch, and the key signature with it.
+
+        Drum voices (program 128) stay: their pitches name instruments.
+
+        Raises
+        ------
+        ValueError
+            If a note would leave MIDI's range 0–127.
+        """
+        notes = self.notes.copy()
+        drums = [voice for voice, program in self.programs.items() if program == 128]
+        pitches = notes["pitch"].astype(int)
+        pitches[~np.isin(notes["voice"], drums)] += int(semitones)
+        notes["pitch"] = np.clip(pitches, -1, 128)  # out of range either way: named by the check
+        key = [(onset, _shift_fifths(fifths, semitones), mode) for onset, fifths, mode in self.key]
+        return replace(self, notes=notes, key=key)
+
+    def select(self, voices: int | Iterable[int]) -> Score:
+        """Keep only the notes, programs and lyrics of some voices."""
+        wanted = {voices} if isinstance(voices, int) else set(voices)
+        return replace(
+            self,
+            notes=self.notes[np.isin(self.notes["voice"], list(wanted))],
+            programs={voice: p for voice, p in self.programs.items() if voice in wanted},
+            lyrics={voice: line for voice, line in self.lyrics.items() if voice in wanted},
+        )
+
+    def bars(self, first: int, last: int) -> Score:
+        """Cut out bars, counted as musicians count: from 1, both ends included, the pickup is 0.
+
+        Notes that sound across an edge are cut there. Onsets start at 0 again.
+
+        Raises
+        ------
+        ValueError
+            If there are no such bars.
+        """
+        lines = self.bar_lines
+        lowest = 0 if self.has_pickup else 1
+        highest = lowest + len(lines) - 2
+        if not lowest <= first <= last <= highest:
+            raise ValueError(
+                f"bars {first}–{last} don't exist: this score has bars {lowest}–{highest}"
+            )
+        return self._between(lines[first - lowest], lines[last - lowest + 1])
+
+    def _between(self, start: float, stop: float) -> Score:
+        notes = self.notes
+        ends = notes["onset"] + notes["duration"]
+        sounding = (notes["onset"] < stop) & (ends > start)
+        cut = notes[sounding].copy()
+        cut["onset"] = np.maximum(cut["onset"], start) - start
+        # Notes that lie inside keep their duration to the last bit.
+        crossing = (notes["onset"] < start) | (ends > stop)
+        clipped = np.minimum(ends, stop) - np.maximum(notes["onset"], start)
+        cut["duration"] = np.where(crossing, clipped, notes["duration"])[sounding]
+        return replace(
+            self,
+            notes=cut,
+            tempo=_cut_changes(self.tempo, start, stop),
+            # A pickup cut out alone has no metre before it: it borrows the one that follows.
+            metre=_cut_changes(self.metre, start, stop) or [(0.0, *self.metre[0][1:])],
+            key=_cut_changes(self.key, start, stop),
+            lyrics={
+                voice: [(onset - start, text) for onset, text in line if start <= onset < stop]
+                for voice, line in self.lyrics.items()
+            },
+            meta=dict(self.meta),
+        )
+
+    def __add__(self, other: Score) -> Score:
+        """Put another score after this one; see `concatenate`."""
+        return Score.concatenate([self, other]) if isinstance(other, Score) else NotImplemented
+
+    @classmethod
+    def concatenate(cls, scores: Sequence[Score]) -> Score:
+        """Play scores one after the other, each where the one before it ends.
+
+        Title and labels are the first score's; where two scores give one voice different
+        programs, the first one's wins.
+
+        Raises
+        ------
+        ValueError
+            If there is nothing to concatenate.
+        """
+        scores = list(scores)
+        if not scores:
+            raise ValueError("nothing to concatenate: the list of scores is empty")
+        first = scores[0]
+        whole = replace(first, lyrics={voice: list(line) for voice, line in first.lyrics.items()})
+        arrays, start = [first.notes], first.duration
+        for score in scores[1:]:
+            moved = score.notes.copy()
+            moved["onset"] += start
+            arrays.append(moved)
+            whole.tempo = _append_changes(whole.tempo, score.tempo, start)
+            whole.metre = _append_changes(whole.metre, score.metre, start, keep_equal=True)
+            whole.key = _append_changes(whole.key, score.key, start)
+            whole.programs = {**score.programs, **whole.programs}
+            for voice, line in score.lyrics.items():
+                whole.lyrics.setdefault(voice, []).extend((o + start, text) for o, text in line)
+            start += score.duration
+        return replace(whole, notes=np.concatenate(arrays))
+
+    # To and from other representations -------------------------------------------------------
+
+    @classmethod
+    def from_midi(cls, source: str | Path | bytes | pretty_midi.PrettyMIDI) -> Score:
+        """Read a MIDI file, its bytes or a PrettyMIDI object; see `mlmusic.score.midi.read`."""
+        from mlmusic.score import midi
+
+        return midi.read(source)
+
+    def to_midi(
+        self, path: str | Path | None = None, *, quantize: bool = False
+    ) -> pretty_midi.PrettyMIDI:
+        """Convert to PrettyMIDI, and write a file if ``path`` is given; see `midi_bytes`."""
+        import io
+
+        import pretty_midi
+
+        data = self.midi_bytes(quantize=quantize)
+        if path is not None:
+            Path(path).write_bytes(data)
+        return pretty_midi.PrettyMIDI(io.BytesIO(data), charset="utf-8")
+
+    def midi_bytes(self, *, quantize: bool = False) -> bytes:
+        """Write a Standard MIDI File; see `mlmusic.score.midi.write`."""
+        from mlmusic.score import midi
+
+        return midi.write(self, quantize=quantize)
+
+    @classmethod
+    def from_music21(cls, stream: music21.stream.Stream) -> Score:
+        """Convert a music21 stream; see `mlmusic.score.stream.read`."""
+        from mlmusic.score import stream as music21_stream
+
+        return music21_stream.read(stream)
+
+    def to_music21(self) -> music21.stream.Score:
+        """Convert to a music21 Score, one part a voice; see `mlmusic.score.stream.write`."""
+        from mlmusic.score import stream as music21_stream
+
+        return music21_stream.write(self)
+
+    @classmethod
+    def from_grid(cls, grid: np.ndarray, steps_per_quarter: int = 4, **fields: Any) -> Score:
+        """Read a grid of voices × steps; see `mlmusic.score.grid.from_grid`."""
+        from mlmusic.score import grid as grids
+
+        return cls(grids.from_grid(grid, steps_per_quarter), **fields)
+
+    def to_grid(self, steps_per_quarter: int = 4, *, quantize: bool = False) -> np.ndarray:
+        """Write as a grid of voices × steps; see `mlmusic.score.grid.to_grid`."""
+        from mlmusic.score import grid as grids
+
+        return grids.to_grid(self, steps_per_quarter, quantize=quantize)
+
+    @classmethod
+    def from_pianoroll(cls, roll: np.ndarray, steps_per_quarter: int = 4, **fields: Any) -> Score:
+        """Read a piano roll; see `mlmusic.score.grid.from_pianoroll`."""
+        from mlmusic.score import grid as grids
+
+        return cls(grids.from_pianoroll(roll, steps_per_quarter), **fields)
+
+    def to_pianoroll(self, steps_per_quarter: int = 4, *, quantize: bool = False) -> np.ndarray:
+        """Write as a piano roll; see `mlmusic.score.grid.to_pianoroll`."""
+        from mlmusic.score import grid as grids
+
+        return grids.to_pianoroll(self, steps_per_quarter, quantize=quantize)
+
+
+def name_note(notes: np.ndarray, index: int) -> str:
+    """Name a note in an error message: ``note 12, onset 3.0``."""
+    return f"note {index}, onset {round(float(notes['onset'][index]), 6)}"
+
+
+def _checked_notes(notes: Any) -> np.ndarray:
+    """Validate, sort and freeze notes; name the first that is impossible."""
+    if not (isinstance(notes, np.ndarray) and notes.dtype == NOTE_DTYPE):
+        notes = _from_tuples(notes)
+    if notes.ndim != 1:
+        raise ValueError(f"notes must be one-dimensional, not of shape {notes.shape}")
+    onset, duration = notes["onset"], notes["duration"]
+    rules = [
+        (~np.isfinite(onset), "onset", "isn't a finite number"),
+        (~np.isfinite(duration), "duration", "isn't a finite number"),
+        (onset < 0, "onset", "is negative"),
+        (duration <= 0, "duration", "isn't positive"),
+        ((notes["pitch"] < 0) | (notes["pitch"] > 127), "pitch", "is outside MIDI's 0–127"),
+        ((notes["velocity"] < 1) | (notes["velocity"] > 127), "velocity", "is outside 1–127"),
+    ]
+    for bad, name, fault in rules:
+        if bad.any():
+            i = int(np.argmax(bad))
+            raise ValueError(f"{name} {notes[name][i]} {fault} ({name_note(notes, i)})")
+    notes = notes[np.lexsort((notes["pitch"], notes["voice"], onset))]
+    notes.setflags(write=False)
+    return notes
+
+
+def _from_tuples(rows: Any) -> np.ndarray:
+    if not isinstance(rows, Iterable) or isinstance(rows, (str, bytes)):
+        raise ValueError(f"notes must be an array or a list of tuples, not {type(rows).__name__}")
+    rows = list(rows)
+    notes = np.zeros(len(rows), NOTE_DTYPE)
+    notes["velocity"] = DEFAULT_VELOCITY
+    limits = {"pitch": (0, 127), "velocity": (1, 127), "voice": (0, 255)}
+    for i, row in enumerate(rows):
+        row = tuple(row) if isinstance(row, (tuple, list, np.ndarray, np.void)) else ()
+        if not 3 <= len(row) <= 5:
+            raise ValueError(
+                f"note {i} must be (onset, duration, pitch[, velocity[, voice]]), not {rows[i]!r}"
+            )
+        for name, value in zip(NOTE_DTYPE.names, row, strict=False):
+            # Checked before they are stored: a small integer type would wrap 300 round to 44.
+            low, high = limits.get(name, (None, None))
+            try:
+                number = float(value)
+                if low is not None and not (low <= number <= high and number == int(number)):
+                    raise ValueError
+            except (TypeError, ValueError, OverflowError):
+                what = (
+                    "is outside MIDI's 0–127"
+                    if name == "pitch"
+                    else (
+                        "isn't a number" if low is None else f"isn't a whole number in {low}–{high}"
+                    )
+                )
+                raise ValueError(f"{name} {value!r} {what} (note {i}, onset {row[0]})") from None
+            notes[name][i] = number
+    return notes
+
+
+def _ordered(changes: Iterable[Any], name: str) -> list[Any]:
+    """Check that changes come at finite, strictly increasing onsets from 0 on."""
+    changes = list(changes)
+    onsets = np.array([change[0] for change in changes], dtype=float)
+    if not np.isfinite(onsets).all() or (onsets < 0).any() or (np.diff(onsets) <= 0).any():
+        raise ValueError(
+            f"{name} changes must come at finite, increasing onsets: {onsets.tolist()}"
+        )
+    return changes
+
+
+def _checked_tempo(tempo: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    checked = [(float(onset), float(bpm)) for onset, bpm in _ordered(tempo, "tempo")]
+    for onset, bpm in checked:
+        if not (np.isfinite(bpm) and bpm > 0):
+            raise ValueError(f"tempo {bpm} isn't a positive number of quarters a minute ({onset=})")
+    if not checked or checked[0][0] != 0:
+        raise ValueError("the first tempo must stand at onset 0")
+    return checked
+
+
+def _checked_metre(metre: Iterable[tuple[float, int, int]]) -> list[tuple[float, int, int]]:
+    checked = [(float(o), int(n), int(d)) for o, n, d in _ordered(metre, "metre")]
+    for onset, numerator, denominator in checked:
+        power_of_two = denominator > 0 and denominator & (denominator - 1) == 0
+        if not (1 <= numerator <= 255 and power_of_two and denominator <= 128):
+            raise ValueError(f"metre {numerator}/{denominator} can't be written ({onset=})")
+    if not checked:
+        raise ValueError("a score needs at least one metre, such as (0, 4, 4)")
+    return checked
+
+
+def _checked_key(key: Iterable[tuple[float, int, str]]) -> list[tuple[float, int, str]]:
+    checked = [(float(o), int(fifths), str(mode)) for o, fifths, mode in _ordered(key, "key")]
+    for onset, fifths, _ in checked:
+        if not -7 <= fifths <= 7:
+            raise ValueError(f"a key signature has at most 7 accidentals, not {fifths} ({onset=})")
+    return checked
+
+
+def _checked_programs(programs: dict[int, int]) -> dict[int, int]:
+    checked = {int(voice): int(program) for voice, program in programs.items()}
+    for voice, program in checked.items():
+        if not (0 <= program <= 128 and 0 <= voice <= 255):
+            raise ValueError(f"program {program} of voice {voice} is outside 0–127 (128 = drums)")
+    return dict(sorted(checked.items()))
+
+
+def _shift_fifths(fifths: int, semitones: int) -> int:
+    """Transpose a key signature, choosing the spelling with the fewest accidentals."""
+    if semitones % 12 == 0:
+        return fifths
+    return (fifths + 7 * semitones + 5) % 12 - 5
+
+
+def _cut_changes(changes: list[Any], start: float, stop: float) -> list[Any]:
+    """Keep the changes inside [start, stop) and the one in force at its start, which becomes 0."""
+    before = [change for change in changes if change[0] <= start]
+    inside = [(c[0] - start, *c[1:]) for c in changes if start < c[0] < stop]
+    return [(0.0, *before[-1][1:]), *inside] if before else inside
+
+
+def _append_changes(
+    changes: list[Any], more: list[Any], start: float, keep_equal: bool = False
+) -> list[Any]:
+    """Put the changes of a score that begins at ``start`` behind those of the score before it.
+
+    A change to the value already in force says nothing, except for the metre (``keep_equal``),
+    where it starts a new bar.
+    """
+    joined = [change for change in changes if change[0] < start]
+    for change in more:
+        if keep_equal or not joined or joined[-1][1:] != change[1:]:
+            joined.append((change[0] + start, *change[1:]))
+    return joined
