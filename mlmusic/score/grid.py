@@ -206,7 +206,8 @@ def _steps(score: Score, steps_per_quarter: int, quantize: bool) -> tuple[np.nda
     exact = exact * steps_per_quarter
     steps = np.rint(exact).astype(np.int64)
     if not quantize:
-        off = (np.abs(exact - steps) > 1e-6).any(axis=0)
+        # A note shorter than the tolerance would be stretched to a step.
+        off = (np.abs(exact - steps) > 1e-6).any(axis=0) | (steps[1] == steps[0])
         if off.any():
             i = int(np.argmax(off))
             raise ValueError(

@@ -49,6 +49,11 @@ def test_off_the_grid_is_named_or_rounded_on_request():
     assert score.to_grid(12).shape == (1, 16)
 
 
+def test_a_note_too_short_for_any_step_is_off_the_grid():
+    with pytest.raises(ValueError, match="lies off the grid"):
+        Score([(0, 1e-9, 60)]).to_grid()
+
+
 def test_quantising_never_loses_a_note():
     assert Score([(0.05, 0.01, 60)]).to_grid(quantize=True).tolist() == [[60]]
 
