@@ -1,6 +1,6 @@
 """Write datasets/folksongs/splits.csv: one script does it for both sets of melodies.
 
-    python datasets/folksongs/build.py
+python datasets/folksongs/build.py
 """
 
 import runpy

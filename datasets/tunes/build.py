@@ -1,4 +1,4 @@
-"""Write datasets/tunes/splits.csv and datasets/folksongs/splits.csv, bit by bit the same each time.
+"""Write splits.csv of tunes and of folksongs, bit by bit as they are, and print the checksums.
 
 Both at once, because a melody that occurs in both sets is one group and goes to one split.
 
@@ -8,9 +8,11 @@ Both at once, because a melody that occurs in both sets is one group and goes to
 import csv
 from pathlib import Path
 
-from mlmusic.datasets import melodies
+from mlmusic.datasets import cache, melodies
 from mlmusic.datasets.folksongs import FOLDER
+from mlmusic.datasets.folksongs import build as build_folksongs
 from mlmusic.datasets.tunes import BOOKS
+from mlmusic.datasets.tunes import build as build_tunes
 
 DATASETS = Path(__file__).resolve().parents[1]
 
@@ -27,12 +29,14 @@ def tables() -> dict[str, list[tuple[str, int, str]]]:
 
 
 def main() -> None:
-    """Write both tables."""
+    """Write both tables, print both checksums."""
     for name, rows in tables().items():
         with (DATASETS / name / "splits.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(("source", "group", "split"))
             writer.writerows(rows)
+    for name, build in (("tunes", build_tunes), ("folksongs", build_folksongs)):
+        print(name, cache.checksum(cache.pack(build())))
 
 
 if __name__ == "__main__":

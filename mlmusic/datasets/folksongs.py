@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from mlmusic.datasets import base, cache, melodies
 from mlmusic.score import Score
 
-# Of the canonical arrays: the same for the corpora of music21 9.9 and 10.5.
+# Of the scores as read, with their labels: the same for the corpora of music21 9.9 and 10.5.
+# `python datasets/tunes/build.py` prints it.
 SHA256 = "3b647048c6a1d36783ee19ff156af33b34cc29d3db47df719ec4f92d994a4234"
 COUNT = 8514
 FOLDER = "essenFolksong"
@@ -45,10 +46,10 @@ def folksongs() -> base.Dataset:
 
 def build() -> Iterator[Score]:
     """Read the collection from the installed corpus, one score after the other."""
-    splits = base.read_splits("folksongs")
+    splits = {row["source"]: row for row in base.read_splits("folksongs")}
     for score in melodies.read_books(FOLDER):
         source = score.meta["source"]
-        group, split = splits[source]
+        group, split = int(splits[source]["group"]), splits[source]["split"]
         genre = score.meta.get("rhythm", "").rstrip("]").replace("\n", " ")
         meta = {
             "source": source,

@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Hashable, Iterator, Sequence
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 
+from mlmusic.datasets import base
 from mlmusic.readers import abc
 from mlmusic.score import Score
 
@@ -43,23 +42,6 @@ _BROKEN_OFF = re.compile(r"\n[ \t]*\n(?=[^\n%:]*\|)")  # an empty line with more
 _FIELD = re.compile(r"[A-Za-z]:|%|\s*$")
 
 
-def corpus() -> Path:
-    """Return the folder of the installed music21's corpus, without importing music21.
-
-    Raises
-    ------
-    FileNotFoundError
-        If music21 is missing or was installed without its corpus.
-    """
-    spec = find_spec("music21")
-    if spec is None or spec.origin is None:
-        raise FileNotFoundError("music21 isn't installed: pip install music21")
-    folder = Path(spec.origin).parent / "corpus"
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} is missing: reinstall music21 with its corpus")
-    return folder
-
-
 def read_books(book: str) -> Iterator[Score]:
     """Read a folder of the corpus, such as ``oneills1850``, file by file in alphabetical order.
 
@@ -69,7 +51,7 @@ def read_books(book: str) -> Iterator[Score]:
         As written, repeats not expanded. ``meta["source"]`` is the file and the tune's number
         in it (``oneills1850/0001-0050#1``).
     """
-    paths = sorted((corpus() / book).glob("*.abc"), key=lambda path: path.name)
+    paths = sorted((base.corpus_folder() / book).glob("*.abc"), key=lambda path: path.name)
     if not paths:
         raise FileNotFoundError(f"music21's corpus has no {book}: reinstall music21")
     for path in paths:
@@ -91,8 +73,11 @@ def tempo(score: Score, beats_per_minute: float) -> list[tuple[float, float]]:
     A beat is three eighths in 3/8, 6/8, 9/8 and 12/8, a half note in 4/4 and 2/2, else the metre's
     unit.
     """
-    if "tempo" in score.meta:
+    field = score.meta.get("tempo", "")
+    if "=" in field:
         return score.tempo
+    if field.isdigit():  # the outdated form counts unit lengths, which O'Neill's can't mean
+        beats_per_minute = float(field)
     _, beats, unit = score.metre[0]
     if unit == 8 and beats % 3 == 0:
         quarters = 1.5

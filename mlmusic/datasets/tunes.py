@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from mlmusic.datasets import base, cache, melodies
 from mlmusic.score import Score
 
-# Of the canonical arrays: the same for the corpora of music21 9.9 and 10.5.
-SHA256 = "cde30e4967f69781cbf612ea8b0b8695eed14ddb2766879b760d905be0033208"
+# Of the scores as read, with their labels: the same for the corpora of music21 9.9 and 10.5.
+# `python datasets/tunes/build.py` prints it.
+SHA256 = "6f42fd9c2fbaf23843af5061019648168a481c3438bd263a483aa8c809e80d0c"
 COUNT = 4248
 BOOKS = {"ryansMammoth": "Ryan's", "oneills1850": "O'Neill's", "airdsAirs": "Aird's"}
 PROGRAM = 40  # General MIDI: violin
@@ -64,12 +65,12 @@ def tunes() -> base.Dataset:
 
 def build() -> Iterator[Score]:
     """Read the three books from the installed corpus, one score after the other."""
-    splits = base.read_splits("tunes")
+    splits = {row["source"]: row for row in base.read_splits("tunes")}
     for folder, book in BOOKS.items():
         for score in melodies.read_books(folder):
             kind, beats = _TYPES.get(score.meta.get("rhythm", "").lower(), _UNTYPED)
             source = score.meta["source"]
-            group, split = splits[source]
+            group, split = int(splits[source]["group"]), splits[source]["split"]
             score.tempo = melodies.tempo(score, beats)
             score.programs = dict.fromkeys(score.voices, PROGRAM)
             score.meta = {"source": source, "book": book, "group": group, "split": split}

@@ -86,7 +86,8 @@ def parse(
     Score
         One voice for each V: field. Grace notes take no time: they are in ``meta["graces"]`` as
         (onset, pitch). Text fields are in ``meta`` under their names (``rhythm``, ``origin``,
-        ``book``, …), further titles in ``meta["titles"]``, the M: and Q: fields in ``meta["metre"]`` and ``meta["tempo"]``.
+        ``book``, …), several titles in ``meta["titles"]``, the first M: and Q: field in
+        ``meta["metre"]`` and ``meta["tempo"]``.
         The metre is restated where a bar is irregular; in free metre (``M:none``) each bar is
         stated with its own length. Of several verses, the first is in ``lyrics``.
 

@@ -30,8 +30,8 @@ TICKS = 2**12 * 3**3 * 5 * 7 * 11 * 13
 _TOKEN = re.compile(
     r"""
     (?P<note>(?:\^\^?|__?|=)?[A-Ga-g][,']*[\d/]*)
-  | (?P<skip>(?: [\s`)~.H-Wh-wy$\\\#*;?@] | \((?!\d) | "[^"]*" | !(?:[^!|\[\]{}]*!)?
-        | \+[A-Za-z.()<>]+\+ )+)
+  | (?P<skip>(?: [\s`)~.H-Wh-wy$\\\#*;?@] | \((?!\d) | "[^"]*" | \+[A-Za-z.()<>]+\+
+        | !(?: [^!|\s\[\]{}]*! | (?=[^!|]*[H-Wh-wy])[^!|\[\]{}]*! )? )+)
   | (?P<bar>(?:[|:\]]|\[(?=[|\]]))+(?:\d[\d,-]*)?)
   | (?P<broken><+|>+)
   | (?P<tuplet>\(\d(?::\d?){0,2})
@@ -342,9 +342,7 @@ class Body:
                 tied[note.natural] = sounding[note.natural]
         if length is None:
             raise ValueError(f"the chord {token!r} has no notes")
-        voice.add(
-            (length[0] * numerator, length[1] * denominator), tuple(sorted(pitches))
-        )
+        voice.add((length[0] * numerator, length[1] * denominator), tuple(sorted(pitches)))
         voice.last = sounding
         if tied:
             voice.tied, voice.ties[len(voice.lengths) - 1] = tied, frozenset(tied.values())
