@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from mlmusic.audio import encode, synthesize
-from mlmusic.describe import DRUMS, describe, describe_wave, differences, facts, short_names
+from mlmusic.describe import CHOIR, DRUMS, describe, describe_wave, differences, facts, short_names
 from mlmusic.describe import voice_names as name_voices
 from mlmusic.notation import engrave
 from mlmusic.pictures import Picture, piano_roll, swatch, waveform
@@ -311,10 +311,10 @@ def _score_data(score: Score) -> dict[str, Any]:
     _, numerator, denominator = score.metre[0]
     compound = denominator >= 8 and numerator % 3 == 0
     short = short_names(score)
-    names = name_voices(score)
+    names, plain = name_voices(score), ("voice", *CHOIR)
     voices = [
         {
-            "name": name.capitalize() if short[voice] not in name else f"{short[voice]} {name}",
+            "name": name.capitalize() if name.startswith(plain) else f"{short[voice]} {name}",
             "swatch": swatch(place, score.programs.get(voice, 0) == DRUMS),
         }
         for place, (voice, name) in enumerate(names.items())
