@@ -178,7 +178,7 @@ font:12px ui-monospace,monospace;background:none;color:inherit;box-shadow:none}
     // Mute and solo: the whole mix stays the clock, silent; the voices' own sounds follow it.
     function sync(force) {
       const v = now(), solo = v.voices.some(o => o.solo);
-      const heard = v.voices.map(o => (solo ? o.solo : !o.mute));
+      const heard = v.voices.map(o => Boolean(solo ? o.solo : !o.mute));
       const partial = v.stems && heard.includes(false);
       v.audio.muted = Boolean(partial);
       versions.forEach(w => w.voices.forEach((o, i) => {
@@ -406,11 +406,11 @@ font:12px ui-monospace,monospace;background:none;color:inherit;box-shadow:none}
       const own = control && (event.key === " " || event.key === "Enter" ||
         (control === tempo && /Arrow|Home|End/.test(event.key)));
       const action = /^[1-9]$/.test(event.key) ? () => choose(event.key - 1) : keys[event.key];
-      if (own && !event.shiftKey) event.stopPropagation(); // the notebook has other plans for it
+      // The notebook would take a stray letter as a command: x cuts a cell.
+      if (own ? !event.shiftKey : action || event.key.length === 1) event.stopPropagation();
       if (own || !action) return;
       action(event);
       event.preventDefault();
-      event.stopPropagation();
     });
 
     // The static form gives way only now, when nothing above has failed.
