@@ -28,7 +28,7 @@ background:#fff}
 .mlm-head{position:absolute;width:2px;margin-left:-1px;background:#d1242f;pointer-events:none}
 .mlm-head::before{content:"";position:absolute;left:-4px;top:-4px;border:5px solid transparent;
 border-top:7px solid #d1242f}
-.mlm-loop{position:absolute;background:#ffbf0040;border:solid #b98900;border-width:0 2px;
+.mlm-loop{position:absolute;background:#ffbf002e;border:solid #b98900;border-width:0 2px;
 pointer-events:none;box-sizing:border-box}
 .mlm-bar input[type=range]{width:110px;margin:0;vertical-align:middle}
 .mlm-voice{display:inline-flex;align-items:center;gap:5px}
@@ -51,6 +51,8 @@ font:12px ui-monospace,monospace;background:none;color:inherit;box-shadow:none}
     for (const [key, value] of Object.entries(set)) {
       if (key in element) element[key] = value; else element.setAttribute(key, value);
     }
+    // JupyterLab and Notebook 7 read keys before the page does, unless the focused element says no.
+    element.setAttribute("data-lm-suppress-shortcuts", "true");
     element.append(...inside);
     return element;
   };
@@ -248,7 +250,7 @@ font:12px ui-monospace,monospace;background:none;color:inherit;box-shadow:none}
       placeIn(head, picture.rows[row], position);
       const beat = v.bars && 1 + Math.floor((position - v.bars[bar(position)]) / v.beat + 1e-4);
       const where = v.bars ? `bar ${barNumber(position)}, beat ${beat}` : `${seconds.toFixed(1)} s`;
-      time.textContent = `${clock(seconds)} / ${clock(v.seconds(v.end))}` + (v.bars ? `  ${where}` : "");
+      time.textContent = `${clock(seconds)} / ${clock(v.seconds(v.end))}` + (v.bars ? ` · ${where}` : "");
       over.setAttribute("aria-valuenow", Math.round(position * 100) / 100);
       over.setAttribute("aria-valuetext", where);
       if (row !== shownRow && playing()) { // a tall picture scrolls so that the row in play is seen
@@ -416,7 +418,6 @@ font:12px ui-monospace,monospace;background:none;color:inherit;box-shadow:none}
     // The static form gives way only now, when nothing above has failed.
     root.setAttribute("role", "group");
     root.setAttribute("aria-label", `Player: ${data.title}`);
-    root.setAttribute("data-lm-suppress-shortcuts", "true");
     root.classList.add("mlmusic-on");
     figures.forEach(figure => { figure.hidden = true; });
     root.append(...ui);

@@ -46,7 +46,7 @@ def encode(wave: np.ndarray, rate: int, format: str = "mp3") -> bytes:
         raise TypeError(
             f"wave holds {wave.dtype}; it must hold floats within ±1 (16-bit integers: wave / 32768)"
         )
-    if not (wave.ndim == 1 or wave.ndim == 2 and len(wave) == 2):
+    if not (wave.ndim == 1 or (wave.ndim == 2 and len(wave) == 2)):
         raise ValueError(f"wave has shape {wave.shape}; it must be (samples,) or (2, samples)")
     if not wave.size:
         raise ValueError("wave is empty")

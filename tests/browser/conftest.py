@@ -20,7 +20,8 @@ FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run "
     "--disable-background-networking --disable-component-update --disable-sync "
     "--autoplay-policy=no-user-gesture-required --window-size=1100,1400"
-).split() + ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+).split()
+FLAGS.append("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")  # no way out
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +53,8 @@ class Server:
         overrides = folder / "config" / "labconfig" / "default_setting_overrides.json"
         overrides.parent.mkdir(parents=True)
         quiet = {"checkForUpdates": False, "fetchNews": "false"}
-        overrides.write_text(json.dumps({"@jupyterlab/apputils-extension:notification": quiet}))
+        if kind == "lab":
+            overrides.write_text(json.dumps({"@jupyterlab/apputils-extension:notification": quiet}))
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]

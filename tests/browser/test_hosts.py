@@ -22,6 +22,7 @@ BENIGN = (
     "Failed to load resource: the server responded with a status of 404",  # empty workspace
     "MathJax",  # the classic notebook looks for it
     "nbextensions",  # the classic notebook probes for extensions that aren't there
+    "reading 'schema'",  # Notebook 7.6 while it loads its settings
     "cdnjs.cloudflare.com",  # nbconvert's page wants MathJax and RequireJS, the player doesn't
 )
 
