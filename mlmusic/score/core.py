@@ -389,7 +389,9 @@ def _checked_notes(notes: Any) -> np.ndarray:
         if bad.any():
             i = int(np.argmax(bad))
             raise ValueError(f"{name} {notes[name][i]} {fault} ({name_note(notes, i)})")
-    notes = notes[np.lexsort((notes["pitch"], notes["voice"], onset))]
+    # Duration and velocity settle ties, so that equal music is always the same array.
+    columns = ("velocity", "duration", "pitch", "voice", "onset")
+    notes = notes[np.lexsort([notes[name] for name in columns])]
     notes.setflags(write=False)
     return notes
 

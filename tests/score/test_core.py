@@ -30,6 +30,11 @@ def test_notes_of_one_onset_and_voice_are_sorted_by_pitch():
     assert Score([(0, 1, 64), (0, 1, 60)]).notes["pitch"].tolist() == [60, 64]
 
 
+def test_the_order_of_input_never_matters():
+    notes = [(0, 1, 60, 80), (0, 2, 60, 80), (0, 1, 60, 70), (0, 1, 60, 80, 1)]
+    assert Score(notes) == Score(notes[::-1])
+
+
 def test_making_a_score_leaves_the_callers_array_alone():
     notes = np.array([(1, 1, 60, 80, 0), (0, 1, 62, 80, 0)], NOTE_DTYPE)
     score = Score(notes)
