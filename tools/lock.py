@@ -58,11 +58,15 @@ def resolve(python: str, constraints: list[str]) -> tuple[str, dict[str, str], s
         versions[name] = package["version"].split("+")[0]
         for text in package.get("requires_dist", []):
             requirement = Requirement(text)
-            for system in ({"sys_platform": "win32", "platform_system": "Windows", "os_name": "nt"},
-                           {"sys_platform": "darwin", "platform_system": "Darwin"}):
+            for system in (
+                {"sys_platform": "win32", "platform_system": "Windows", "os_name": "nt"},
+                {"sys_platform": "darwin", "platform_system": "Darwin"},
+            ):
                 asked = [{**here, **system, "extra": extra} for extra in package_extras(entry)]
-                if any(requirement.marker is None or requirement.marker.evaluate(environment)
-                       for environment in asked):
+                if any(
+                    requirement.marker is None or requirement.marker.evaluate(environment)
+                    for environment in asked
+                ):
                     elsewhere.add(canonicalize_name(requirement.name))
     versions.pop("mlmusic")
     others = {name for name in elsewhere - set(versions) if not CUDA.match(name)}
