@@ -35,7 +35,7 @@ class Finding:
 
 
 def python() -> Finding:
-    """Python is new enough."""
+    """Check that Python is new enough."""
     found = f"{platform.python_version()} ({sys.executable})"
     if sys.version_info[:2] < OLDEST:
         return Finding(FAULT, found, "the course needs Python 3.10 or newer: `make setup` finds it")
@@ -43,7 +43,7 @@ def python() -> Finding:
 
 
 def packages() -> Finding:
-    """Every package that mlmusic declares is there, in the declared range."""
+    """Check that every package that mlmusic declares is there, in the declared range."""
     from packaging.requirements import Requirement
 
     try:
@@ -69,7 +69,7 @@ def packages() -> Finding:
 
 
 def versions() -> Finding:
-    """The versions are those that the course is tested with, where a checkout says which."""
+    """Compare the versions with those that the course is tested with, where a checkout says."""
     from packaging.requirements import Requirement
 
     names = ("numpy", "torch", "music21", "ipywidgets")
@@ -96,7 +96,7 @@ def versions() -> Finding:
 
 
 def torch() -> Finding:
-    """Torch loads and computes."""
+    """Check that torch loads and computes."""
     import torch
 
     if float(torch.ones(3) @ torch.ones(3)) != 3:
@@ -106,7 +106,7 @@ def torch() -> Finding:
 
 
 def cache() -> Finding:
-    """The data can be cached."""
+    """Check that data can be cached."""
     from mlmusic.datasets.cache import folder
 
     place = folder()
@@ -124,7 +124,7 @@ def cache() -> Finding:
 
 
 def disk() -> Finding:
-    """There is room for the caches."""
+    """Check that there is room for the caches."""
     from mlmusic.datasets.cache import folder
 
     place = folder()
@@ -138,7 +138,7 @@ def disk() -> Finding:
 
 
 def sound() -> Finding:
-    """A note can be synthesised and written as MP3."""
+    """Synthesise a note and write it as MP3."""
     import numpy as np
 
     from mlmusic.audio import encode, synthesize
@@ -157,7 +157,7 @@ def sound() -> Finding:
 
 
 def notation() -> Finding:
-    """Scores can be engraved."""
+    """Engrave a note."""
     from mlmusic.notation import engrave
     from mlmusic.score import Score
 
@@ -168,7 +168,7 @@ def notation() -> Finding:
 
 
 def fonts() -> Finding:
-    """The font of the figures has the accidentals."""
+    """Look for the accidentals in the font of the figures."""
     from matplotlib import font_manager, ft2font, rcParams
 
     path = font_manager.findfont(font_manager.FontProperties(family=rcParams["font.family"]))
@@ -184,7 +184,7 @@ def fonts() -> Finding:
 
 
 def widgets() -> Finding:
-    """Sliders and buttons draw: ipywidgets matches what the front end shows them with."""
+    """Check that sliders draw: that ipywidgets matches what the front end shows them with."""
     version = _version("ipywidgets")
     if version is None:
         return Finding(FAULT, "ipywidgets is missing", f"{_pip()} install ipywidgets")
@@ -217,7 +217,7 @@ def widgets() -> Finding:
 
 
 def corpus() -> Finding:
-    """music21's corpus, which the data is read from, is complete."""
+    """Check that music21's corpus, which the data is read from, is complete."""
     from mlmusic.datasets.base import corpus_folder
 
     place = corpus_folder()
@@ -237,14 +237,14 @@ def corpus() -> Finding:
 
 
 def chromium() -> Finding:
-    """A browser for the tests of the player."""
+    """Look for a browser for the tests of the player."""
     if _program("chromium", "chromium-browser", "google-chrome", "chrome"):
         return Finding(OK, "there, for the tests of the player")
     return Finding(NOTE, "absent (optional)", "only the tests of the player use it, and skip")
 
 
 def fluidsynth() -> Finding:
-    """A peer for the benchmark of the synthesiser."""
+    """Look for a peer for the benchmark of the synthesiser."""
     if _program("fluidsynth"):
         return Finding(OK, "there, for the benchmarks")
     return Finding(NOTE, "absent (optional)", "only the benchmarks use it")

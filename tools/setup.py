@@ -204,7 +204,7 @@ def output_of(python, code):
             [str(python), "-I", "-c", code],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            universal_newlines=True,
+            text=True,
         )
     except OSError:
         return ""
@@ -245,7 +245,7 @@ def run_pip(python, arguments):
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        universal_newlines=True,
+        text=True,
         errors="replace",
     ) as process:
         for line in process.stdout:
@@ -280,7 +280,7 @@ def say(text):
 def call(*command, quiet=False):
     """Run a program to its end; stop if it fails."""
     output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} if quiet else {}
-    done = subprocess.run([str(part) for part in command], universal_newlines=True, **output)
+    done = subprocess.run([str(part) for part in command], text=True, **output)
     if done.returncode:
         print(done.stdout or "", file=sys.stderr)
         raise Stop(f"this failed: {' '.join(map(str, command))}")
