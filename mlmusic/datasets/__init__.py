@@ -11,8 +11,10 @@ from typing import NoReturn
 # the module first would otherwise find the module where the function is expected.
 # The modules themselves import nothing heavy.
 from mlmusic.datasets.base import Dataset
+from mlmusic.datasets.chorales import chorales
+from mlmusic.datasets.jsb import jsb, jsb_frames
 
-__all__ = ["Dataset"]
+__all__ = ["Dataset", "chorales", "jsb", "jsb_frames"]
 
 
 def __getattr__(name: str) -> NoReturn:

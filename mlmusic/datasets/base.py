@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -39,11 +40,11 @@ class Dataset:
     test: list[Score] = field(default_factory=list)
 
     @classmethod
-    def from_scores(cls, name: str, scores: Iterable[Score]) -> Dataset:
-        """Sort scores into their splits by the label ``meta["split"]``, keeping their order."""
+    def from_scores(cls, name: str, scores: Iterable[Score], label: str = "split") -> Dataset:
+        """Sort scores into splits by a label in their ``meta``, keeping their order."""
         splits: dict[str, list[Score]] = {split: [] for split in SPLITS}
         for score in scores:
-            splits[score.meta["split"]].append(score)
+            splits[score.meta[label]].append(score)
         return cls(name, **splits)
 
     @property
@@ -119,12 +120,23 @@ def card(name: str) -> str:
     return shipped(name, "README.md").read_text(encoding="utf-8")
 
 
-def read_splits(name: str) -> dict[str, tuple[int, str]]:
-    """Read ``datasets/<name>/splits.csv``, whose columns begin with source, group, split.
-
-    Returns
-    -------
-    dict of source to (melody group, split)
-    """
+def read_splits(name: str) -> list[dict[str, str]]:
+    """Read ``datasets/<name>/splits.csv``, one dict a piece, with source, group and split."""
     with shipped(name, "splits.csv").open(encoding="utf-8", newline="") as file:
-        return {row["source"]: (int(row["group"]), row["split"]) for row in csv.DictReader(file)}
+        return list(csv.DictReader(file))
+
+
+def corpus_folder() -> Path:
+    """Find the corpus in music21's installation, without the seconds that importing it takes.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If music21 isn't installed.
+    """
+    spec = importlib.util.find_spec("music21")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(
+            "the course's music comes with music21, which isn't installed: pip install music21"
+        )
+    return Path(spec.origin).parent / "corpus"

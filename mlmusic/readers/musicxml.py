@@ -8,6 +8,7 @@ is the float nearest to the true fraction (triplets too). Format: W3C, MusicXML 
 from __future__ import annotations
 
 import io
+import itertools
 import math
 import xml.etree.ElementTree as ET
 import zipfile
@@ -47,10 +48,11 @@ def read(path: str | Path, *, tempo: float = 120.0) -> Score:
     -------
     Score
         With metre, key, title, tempo, programs and lyrics where the file has them. Metre and key
-        are the first part's. ``meta["fermatas"]`` lists the onsets under a fermata in the first
-        part that has any. Of several lines of text the first is kept in ``lyrics``, and the
-        next where it pauses (the second half of a song whose first half is repeated);
-        ``meta["verses"]`` holds what remains, as ``[line, voice, onset, syllable]``.
+        are the first part's. Of several lines of text ``lyrics`` holds the first, and the next
+        where it pauses (the second half of a song whose first half is repeated). In ``meta``:
+        ``parts``, the part's name for each voice; ``fermatas``, the onsets under a fermata in
+        the first part that has any; ``verses``, the rest of the text as ``[line, voice, onset,
+        syllable]``.
 
     Raises
     ------
@@ -328,10 +330,14 @@ def _score(root: ET.Element, default_tempo: float) -> Score:
     tempos = {now: bpm for part in reversed(parts) for now, bpm in part.tempos.items()}
     tempos.setdefault(0, default_tempo)
     programs = _programs(root)
+    names = {p.get("id"): p.findtext("part-name", "").strip() for p in root.iter("score-part")}
     keys = next((part.keys for part in parts if part.keys), {})
     fermatas = next((part.fermatas for part in parts if part.fermatas), [])
     titles = (root.findtext("movement-title"), root.findtext("work/work-title"))
-    meta = {"fermatas": [now / ticks for now in sorted(set(fermatas))]}
+    meta = {
+        "parts": [names.get(part.id, "") for part, _ in named],
+        "fermatas": [now / ticks for now in sorted(set(fermatas))],
+    }
     if verses:
         meta["verses"] = [[line, v, now / ticks, text] for line, v, now, text in verses]
     return Score(
@@ -356,12 +362,10 @@ def _metre(part: _Part) -> Iterator[tuple[int, tuple[int, int]]]:
     Two measures that fill one bar together (split by a repeat sign, say) count as one; any other
     short bar has the metre stated again behind it.
     """
-    starts = [sum(part.lengths[:0])]
-    for length in part.lengths:
-        starts.append(starts[-1] + length)
+    starts = list(itertools.accumulate(part.lengths, initial=0))
     bar_lines, stated, signature = set(starts), False, (4, 4)
     due = Fraction(0)  # where the metre in force expects the next bar line
-    for start, stop in zip(starts, starts[1:], strict=False):
+    for start, stop in itertools.pairwise(starts):
         changed = part.metres.get(start, signature) != signature
         signature = part.metres.get(start, signature)
         bar = Fraction(4 * part.ticks * signature[0], signature[1])
