@@ -22,8 +22,11 @@ SAMPLE_RATE = 22050
 TAIL = 1.0
 """Seconds of sound after the last note's end, for releases."""
 
-GAIN = 0.25
-"""Amplitude of one full-velocity note, relative to its sample: leaves room for about ten."""
+GAIN = 1.0
+"""Amplitude of a full-velocity note, relative to its sample, before attenuation and pan.
+
+Four voices at velocity 80 then peak near 0.4, and about four at full velocity fill the scale.
+"""
 
 CEILING = 0.98
 """The limiter lets nothing pass this peak."""
