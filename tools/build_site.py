@@ -17,8 +17,8 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the kernels
 
-import nbformat  # noqa: E402
-import notebook_parts as parts  # noqa: E402
+import nbformat
+import notebook_parts as parts
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 TEMPLATE = """{% extends 'lab/index.html.j2' %}
@@ -128,7 +128,7 @@ def page(path: Path, repo: parts.Repository) -> str:
     without_widgets(notebook)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            cell.source = with_page_links(with_mathml(cell.source), repo.url + "/blob/" + repo.branch)
+            cell.source = with_page_links(with_mathml(cell.source), repo.files)
     notebook.metadata.title = title(notebook)
     text, _ = HTMLExporter(raw_template=TEMPLATE).from_notebook_node(notebook)
     if found := NO_ALT.search(text):

@@ -6,8 +6,10 @@ A rule takes a `Page` and yields what is wrong, in words that say what to do. ``
 
 from __future__ import annotations
 
+import copy
 import re
 import urllib.parse
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,13 +76,16 @@ def load(path: Path, repo: parts.Repository, root: Path = parts.ROOT) -> Page:
 
 
 def file_format(page: Page) -> Iterator[str]:
-    """Valid nbformat 4.5, written in the one form that makes diffs small."""
+    """Ask for valid nbformat 4.5, written in the one form that makes diffs small."""
     version = (page.notebook.nbformat, page.notebook.nbformat_minor)
     if version != (4, 5):
         yield f"is nbformat {version[0]}.{version[1]}, not 4.5"
         return
     try:
-        nbformat.validate(page.notebook)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # a copy, as validation "repairs" ids used twice
+            nbformat.validate(copy.deepcopy(page.notebook))
     except nbformat.ValidationError as error:
         yield f"isn't a valid notebook: {error.message}"
         return
@@ -96,7 +101,7 @@ def file_format(page: Page) -> Iterator[str]:
 
 
 def ids(page: Page) -> Iterator[str]:
-    """Ids are unique, readable and stable; the first two are fixed."""
+    """Ask for unique, readable ids; two of them are fixed."""
     found = [cell.get("id", "") for cell in page.cells]
     for name in sorted({name for name in found if found.count(name) > 1}):
         yield f"uses the id {name!r} more than once"
@@ -110,7 +115,7 @@ def ids(page: Page) -> Iterator[str]:
 
 
 def outputs(page: Page) -> Iterator[str]:
-    """Outputs only, and always, where nbval compares them, and as text; no other traces of a run.
+    """Ask for outputs where nbval compares them, as text, and for no other traces of a run.
 
     An execution count of 1 belongs to the outputs: nbval takes a cell without for one not run.
     """
@@ -129,7 +134,7 @@ def outputs(page: Page) -> Iterator[str]:
 
 
 def header(page: Page) -> Iterator[str]:
-    """Title (a chapter's is a question), Colab link, and one line for each field."""
+    """Ask for a title (a chapter's is a question) and one line for each field."""
     first = page.cells[0]
     lines = [line for line in first.source.splitlines() if line.strip()]
     if first.cell_type != "markdown" or not lines or not lines[0].startswith("# "):
@@ -148,7 +153,7 @@ def header(page: Page) -> Iterator[str]:
 
 
 def address(page: Page) -> Iterator[str]:
-    """The Colab link stands alone on a line of the first cell; none leads to another place."""
+    """Ask for the Colab link, alone on a line; no such link may lead to another place."""
     path = parts.relative(page.path, page.root)
     if page.repo.link(path) not in page.cells[0].source.splitlines():
         yield f"first cell lacks the line {page.repo.link(path)!r}: run `make badges`"
@@ -160,7 +165,7 @@ def address(page: Page) -> Iterator[str]:
 
 
 def setup(page: Page) -> Iterator[str]:
-    """One setup cell, with the text that all share, and no code before it."""
+    """Ask for one setup cell, with the text that all share, and no code before it."""
     code = page.code()
     if not code or code[0].get("id") != parts.SETUP_ID:
         yield "first code cell must be the setup cell"
@@ -173,7 +178,7 @@ def setup(page: Page) -> Iterator[str]:
 
 
 def order(page: Page) -> Iterator[str]:
-    """The parts of a chapter, or of an exercise, complete and in order."""
+    """Ask for the parts of a chapter, or of an exercise, complete and in order."""
     found = [heading.split(":")[0].strip() for heading in page.headings(2)]
     if page.kind != "notebooks":
         tasks = [name for name in found if re.fullmatch(r"Task \d+", name)]
@@ -195,7 +200,7 @@ def order(page: Page) -> Iterator[str]:
 
 
 def alt_text(page: Page) -> Iterator[str]:
-    """Every picture says in words what it shows."""
+    """Ask every picture to say in words what it shows."""
     for name, source in page.prose():
         for alt, target in MARKDOWN_IMAGE.findall(source):
             if not alt.strip():
@@ -210,14 +215,14 @@ def alt_text(page: Page) -> Iterator[str]:
 
 
 def length(page: Page) -> Iterator[str]:
-    """No cell is longer than a screen."""
+    """Ask for cells that are no longer than a screen."""
     for cell in page.cells:
         if (lines := len(cell.source.splitlines())) > MAX_LINES:
             yield f"cell {cell.id}: has {lines} lines; at most {MAX_LINES} are allowed"
 
 
 def links(page: Page) -> Iterator[str]:
-    """Links and pictures: relative ones exist in the repository, others are https."""
+    """Ask relative links and pictures to exist in the repository, and others to be https."""
     anchors = {heading.replace(" ", "-") for level in (1, 2, 3) for heading in page.headings(level)}
     for name, source in page.prose():
         targets = MARKDOWN_LINK.findall(source) + [t for _, t in MARKDOWN_IMAGE.findall(source)]
@@ -235,7 +240,7 @@ def links(page: Page) -> Iterator[str]:
 
 
 def pictures_inside(page: Page) -> Iterator[str]:
-    """No picture is fetched from elsewhere: the exported course works without a network."""
+    """Ask for pictures from here: the exported course works without a network."""
     for cell in page.cells:
         sources = [target for _, target in MARKDOWN_IMAGE.findall(cell.source)]
         sources += re.findall(r"""<img\b[^>]*\bsrc\s*=\s*["']([^"']+)""", cell.source)
@@ -245,7 +250,7 @@ def pictures_inside(page: Page) -> Iterator[str]:
 
 
 def exercises(page: Page) -> Iterator[str]:
-    """A chapter links to its exercises."""
+    """Ask a chapter to link to its exercises."""
     target = f"../exercises/{page.path.name}"
     if page.kind == "notebooks" and not any(f"]({target})" in source for _, source in page.prose()):
         yield f"doesn't link to its exercises: {target}"

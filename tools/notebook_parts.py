@@ -15,6 +15,7 @@ import nbformat
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("notebooks", "exercises", "solutions")
+SAMPLE = ROOT / "tests" / "notebooks" / "sample"  # a small course, to test the tools on
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
@@ -91,6 +92,11 @@ class Repository:
         """The address of the repository."""
         return f"https://github.com/{self.name}"
 
+    @property
+    def files(self) -> str:
+        """The address below which its files are shown."""
+        return f"{self.url}/blob/{self.branch}"
+
     def colab(self, path: str) -> str:
         """Return the address that opens the notebook at `path` (relative, with /) on Colab."""
         return f"https://colab.research.google.com/github/{self.name}/blob/{self.branch}/{path}"
@@ -159,7 +165,8 @@ def read(path: Path) -> nbformat.NotebookNode:
 
 def text_of(notebook: nbformat.NotebookNode) -> str:
     """Return the notebook as it is written to a file: the same text for the same content."""
-    return nbformat.writes(notebook, version=nbformat.NO_CONVERT).rstrip("\n") + "\n"
+    # v4's writer: nbformat.writes would "repair" what the lint should find, such as ids used twice
+    return nbformat.v4.writes(notebook).rstrip("\n") + "\n"
 
 
 def write(notebook: nbformat.NotebookNode, path: Path) -> bool:
