@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,7 +14,7 @@ from weakref import WeakKeyDictionary
 import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 
 PALETTE = ("#4477AA", "#EE6677", "#228833", "#AA3377", "#66CCEE", "#CCBB44", "#BBBBBB")
 """Paul Tol's bright scheme (2021): distinct to colour-blind eyes. Colour never stands alone."""
@@ -116,7 +117,7 @@ def alt(ax: Axes | Figure) -> str:
     ValueError
         If there is none: `set_alt` sets one.
     """
-    axes = ax.axes if isinstance(ax, (Figure, SubFigure)) else [ax]
+    axes = ax.axes if isinstance(ax, Figure) else [ax]
     texts = [_ALTS[each] for each in axes if each in _ALTS]
     if not texts:
         raise ValueError("this figure has no text yet: describe it with plots.set_alt(ax, text)")
@@ -157,19 +158,16 @@ def show(ax: Axes | Figure) -> None:
     from IPython.display import HTML, display
 
     figure = _figure(ax)
-    page = HTML(to_html(figure))
-    if figure.number if hasattr(figure, "number") else None:
-        from matplotlib import pyplot
-
-        pyplot.close(figure)  # or the notebook would draw it again, without its text
-    display(page)
+    display(HTML(to_html(figure)))
+    if "matplotlib.pyplot" in sys.modules:  # or the notebook would draw it again, without text
+        sys.modules["matplotlib.pyplot"].close(figure)
 
 
 def _figure(ax: Axes | Figure) -> Figure:
     if isinstance(ax, Figure):
         return ax
     if isinstance(ax, Axes):
-        return ax.get_figure(root=True) if isinstance(ax.figure, SubFigure) else ax.figure
+        return ax.figure.canvas.figure  # the whole, also where ax.figure is a part of it
     raise TypeError(f"expected a matplotlib Axes or Figure, not {type(ax).__name__}")
 
 

@@ -20,10 +20,12 @@ from mlmusic.tokens.base import (
     refuse_range,
 )
 
-DURATIONS = ("1/8", "1/6", "1/4", "1/3", "1/2", "2/3", "3/4", "1", "3/2", "2", "3", "4")
+DURATIONS = "1/12 1/8 1/6 1/4 1/3 3/8 1/2 3/4 1 3/2 2 3 4".split()
 """Note values of `MelodyVocabulary` in quarter notes; the others are ties of these."""
 
-METRES = ("2/4", "3/4", "4/4", "6/4", "2/2", "3/2", "3/8", "6/8", "9/8", "12/8")
+METRES = (
+    "1/4 2/4 3/4 4/4 5/4 6/4 7/4 8/4 2/2 3/2 4/2 6/2 3/1 4/1 3/8 4/8 5/8 6/8 7/8 9/8 12/8".split()
+)
 """Metres of `MelodyVocabulary`."""
 
 MAX_DURATION = 100_000
@@ -71,8 +73,8 @@ class MelodyVocabulary(Vocabulary):
     def __init__(
         self,
         *,
-        low: int = 36,
-        high: int = 96,
+        low: int = 48,
+        high: int = 95,
         durations: Sequence[str | int | Fraction] = DURATIONS,
         metres: Sequence[str] = METRES,
     ):
