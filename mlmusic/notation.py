@@ -1,0 +1,512 @@
+"""Engraved notation: Score → MEI → verovio → an SVG that a playhead can follow.
+
+MEI is written here rather than through music21, whose export of a chorale takes seconds. What
+engraving needs and a Score doesn't hold is worked out in this order: times snap to a grid that
+notation can write, a voice becomes a line of chords and rests, those are cut at bar lines and
+strong beats into tied note values, and pitches get their spelling and accidentals.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from html import escape
+from xml.etree import ElementTree
+
+import numpy as np
+
+from mlmusic.describe import CHOIR, DRUMS, short_names, spell, voice_names
+from mlmusic.pictures import WIDTH, Picture, Row
+from mlmusic.score import Score
+
+TICKS = 48  # per quarter note: a sixty-fourth is 3, a triplet eighth is 16
+NAMES = {3: "64", 6: "32", 12: "16", 24: "8", 48: "4", 96: "2", 192: "1", 384: "breve"}
+VALUES = {n: (name, 0) for n, name in NAMES.items()}
+VALUES |= {n * 3 // 2: (name, 1) for n, name in NAMES.items() if n >= 6}
+
+# Where the common drums of General MIDI stand on a five-line staff (0 is the lowest line).
+DRUM_PLACES = {35: 1, 36: 1, 38: 5, 40: 5, 37: 5, 41: 2, 43: 2, 45: 4, 47: 6, 48: 6, 50: 7}
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@dataclass
+class _Piece:
+    """A chord or rest of one written value, in ticks from the start of the score."""
+
+    start: int
+    end: int
+    notes: list[tuple[int, bool, bool]]  # pitch, tied from the left, tied to the right
+    triplet: bool = False
+    signs: list[str] = field(default_factory=list)  # MEI attributes of each note's pitch
+
+
+@dataclass
+class _Bar:
+    start: int
+    end: int
+    number: int
+    metre: tuple[int, int]
+    key: tuple[int, str]
+    full: int  # what a whole bar would last
+
+    @property
+    def origin(self) -> int:
+        """Where beat 1 would be: a pickup counts back from the bar line that it leads to."""
+        return self.end - self.full if self.number == 0 else self.start
+
+
+def engrave(score: Score, width: int = WIDTH) -> Picture:
+    """Engrave a score.
+
+    Onsets and durations that notation can't write (anything but multiples of a sixty-fourth, or
+    of a triplet sixteenth within a beat) are rounded to the nearest thirty-second, in the picture
+    only. Four voices that look like a choir share two staves; other voices have one each.
+
+    Parameters
+    ----------
+    score : Score
+        At least one note.
+    width : int
+        Pixels; systems break to fit.
+
+    Returns
+    -------
+    Picture
+        Black on white; positions are quarter notes. The same bytes for the same score and the
+        same version of verovio.
+
+    Raises
+    ------
+    ValueError
+        If there are no notes.
+    """
+    import verovio
+
+    if not len(score):
+        raise ValueError("this score has no notes to engrave")
+    scale = 36  # per cent: a staff of about 26 pixels
+    verovio.enableLog(verovio.LOG_OFF)
+    toolkit = verovio.toolkit()
+    toolkit.setOptions(
+        {
+            "inputFrom": "mei",
+            "xmlIdSeed": 1,
+            "scale": scale,
+            "pageWidth": round(width * 100 / scale),
+            "pageHeight": 60_000,
+            "adjustPageHeight": True,
+            "breaks": "auto",
+            "header": "none",
+            "footer": "none",
+            "svgViewBox": True,
+            "spacingSystem": 6,
+            **{f"pageMargin{side}": 25 for side in ("Left", "Right", "Top", "Bottom")},
+        }
+    )
+    if not toolkit.loadData(mei(score)):
+        raise ValueError("verovio couldn't engrave this score")
+    pages = [toolkit.renderToSVG(page + 1) for page in range(toolkit.getPageCount())]
+    return _picture(pages, width)
+
+
+# Score → MEI ---------------------------------------------------------------------------------
+
+
+def mei(score: Score) -> str:
+    """Write a score as MEI 5, with beams, ties, tuplets, accidentals and lyrics spelled out."""
+    staves = _staves(score)
+    bars = list(_bars(score))
+    lines = [[(voice, _pieces(part, bars)) for part, voice in parts] for _, parts, _ in staves]
+    first = bars[0]
+    definitions = "".join(
+        f'<staffDef n="{n}" lines="5" {clef}>'
+        + (f"<label>{escape(label)}</label>" if label else "")
+        + "</staffDef>"
+        for n, (clef, _, label) in enumerate(staves, 1)
+    )
+    symbol = ' symbol="bracket" bar.thru="true"' if len(staves) > 1 else ""
+    body, metre, key = [], first.metre, first.key[0]
+    for i, bar in enumerate(bars):
+        changes = f' key.sig="{_signature(bar.key[0])}"' if bar.key[0] != key else ""
+        if bar.metre != metre:
+            changes += ' meter.count="{}" meter.unit="{}"'.format(*bar.metre)
+        if changes:
+            body.append(f"<scoreDef{changes}/>")
+        metre, key = bar.metre, bar.key[0]
+        content = "".join(
+            _staff(score, bar, [(voice, pieces[i]) for voice, pieces in layers], place)
+            for place, layers in enumerate(lines, 1)
+        )
+        right = ' right="end"' if i == len(bars) - 1 else ""
+        short = ' metcon="false"' if bar.end - bar.start != bar.full else ""
+        body.append(
+            f'<measure xml:id="m{bar.start}-{bar.end}" n="{bar.number}"{short}{right}>'
+            f"{content}</measure>"
+        )
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?><mei xmlns="http://www.music-encoding.org/ns/mei"'
+        ' meiversion="5.0"><meiHead><fileDesc><titleStmt><title/></titleStmt><pubStmt/></fileDesc>'
+        f'</meiHead><music><body><mdiv><score><scoreDef key.sig="{_signature(first.key[0])}"'
+        f' meter.count="{first.metre[0]}" meter.unit="{first.metre[1]}">'
+        f"<staffGrp{symbol}>{definitions}</staffGrp></scoreDef>"
+        f"<section>{''.join(body)}</section></score></mdiv></body></music></mei>"
+    )
+
+
+def _signature(fifths: int) -> str:
+    return f"{abs(fifths)}{'s' if fifths > 0 else 'f'}" if fifths else "0"
+
+
+def _staves(score: Score) -> list[tuple[str, list, str]]:
+    """Lay out the staves: for each a clef, its parts as (notes, voice), and a label."""
+    treble, bass = 'clef.shape="G" clef.line="2"', 'clef.shape="F" clef.line="4"'
+    notes = score.notes
+    parts = [(notes[notes["voice"] == voice], voice) for voice in score.voices]
+    names = voice_names(score)
+    if tuple(names.values()) == CHOIR:
+        return [(treble, parts[:2], ""), (bass, parts[2:], "")]
+    labels = short_names(score) if len(parts) > 1 else dict.fromkeys(score.voices, "")
+    staves = []
+    for part, voice in parts:
+        pitch = part["pitch"]
+        if score.programs.get(voice, 0) == DRUMS:
+            staves.append(('clef.shape="perc"', [(part, voice)], labels[voice]))
+        elif int(pitch.max()) - int(pitch.min()) > 30 and len(parts) == 1:
+            upper, lower = part[pitch >= 60], part[pitch < 60]  # a keyboard's two staves
+            staves += [(treble, [(upper, voice)], ""), (bass, [(lower, voice)], "")]
+        else:
+            clef = treble if np.mean(pitch) >= 58 else bass
+            staves.append((clef, [(part, voice)], labels[voice]))
+    return staves
+
+
+def _bars(score: Score) -> Iterator[_Bar]:
+    lines = score.bar_lines
+    for i, (start, end) in enumerate(zip(lines, lines[1:], strict=False)):
+        metres = [m for m in score.metre if m[0] <= start + 1e-6] or score.metre[:1]
+        keys = [k for k in score.key if k[0] < end - 1e-6 and (i == 0 or k[0] <= start + 1e-6)]
+        _, numerator, denominator = metres[-1]
+        yield _Bar(
+            start=round(start * TICKS),
+            end=round(end * TICKS),
+            number=i if score.has_pickup else i + 1,
+            metre=(numerator, denominator),
+            key=keys[-1][1:] if keys else (0, ""),
+            full=4 * TICKS * numerator // denominator,
+        )
+
+
+def _pieces(part: np.ndarray, bars: list[_Bar]) -> list[list[_Piece]]:
+    """Turn one part into written chords and rests, a list for each bar."""
+    onsets = np.rint(part["onset"] * TICKS).astype(int)
+    ends = np.rint((part["onset"] + part["duration"]) * TICKS).astype(int)
+    edges = np.array([bar.start for bar in bars])
+    origins = np.array([bar.origin for bar in bars])
+
+    def beats(times: np.ndarray) -> np.ndarray:
+        bar = np.maximum(np.searchsorted(edges, times, side="right") - 1, 0)
+        return times - (times - origins[bar]) % TICKS
+
+    points = np.concatenate([onsets, ends])
+    triplets = set()
+    for beat in np.unique(beats(points)).tolist():
+        inside = points[beats(points) == beat] - beat
+        if np.any(inside % 3) and not np.any(inside % 8):
+            triplets.add(beat)
+
+    def snap(times: np.ndarray) -> np.ndarray:
+        start = beats(times)
+        offset = times - start
+        coarse = np.where(offset % 3 == 0, offset, (offset + 3) // 6 * 6)
+        return np.where(np.isin(start, list(triplets)), times, start + coarse)
+
+    onsets, ends = snap(onsets), snap(ends)
+    smallest = np.where(np.isin(beats(onsets), list(triplets)), 8, 6)
+    ends = np.maximum(ends, onsets + smallest)
+    cuts = {*onsets.tolist(), *ends.tolist(), *edges.tolist(), bars[-1].end}
+    for beat in triplets:
+        cuts |= {beat, beat + TICKS}
+    cuts = sorted(cut for cut in cuts if cut <= bars[-1].end)
+
+    written: list[list[_Piece]] = [[] for _ in bars]
+    order = np.argsort(onsets, kind="stable")
+    sounding: list[int] = []
+    coming = 0
+    for start, end in zip(cuts, cuts[1:], strict=False):
+        sounding = [i for i in sounding if ends[i] > start]
+        while coming < len(order) and onsets[order[coming]] <= start:
+            sounding.append(order[coming])
+            coming += 1
+        b = int(np.searchsorted(edges, start, side="right")) - 1
+        triplet = int(beats(np.array([start]))[0]) in triplets
+        pairs = _split(start, end, bars[b], bool(sounding), triplet)
+        for left, right in pairs:
+            chord = {int(part["pitch"][i]): (bool(onsets[i] < left), bool(ends[i] > right))
+                     for i in sounding}  # fmt: skip
+            notes = [(pitch, *ties) for pitch, ties in sorted(chord.items())]
+            written[b].append(_Piece(left, right, notes, triplet))
+    return written
+
+
+def _split(start: int, end: int, bar: _Bar, sounds: bool, triplet: bool) -> list[tuple[int, int]]:
+    """Cut a span that lies in one bar into note values that show the beats."""
+    length = end - start
+    if triplet:
+        return [(start, end)] if length * 3 // 2 in VALUES else [(start, end - 8), (end - 8, end)]
+    if not sounds and length == bar.end - bar.start:
+        return [(start, end)]
+    count, unit = bar.metre
+    beat = 4 * TICKS // unit
+    compound = count % 3 == 0 and count > 3 and unit >= 8
+    a, b = start - bar.origin, end - bar.origin
+    if compound:
+        beat *= 3
+        crosses = a // beat != (b - 1) // beat
+        fits = not crosses or (a % beat == 0 and b % beat == 0)
+    else:
+        value = length if length in NAMES else length * 2 // 3
+        fits = a % value == 0 if not sounds else (2 * a) % value == 0
+        fits = fits and (sounds or length in NAMES)
+    if length in VALUES and fits:
+        return [(start, end)]
+    # Split at the strongest position inside: half bar, beat, then ever smaller.
+    levels = [beat * 2] if not compound and count % 4 == 0 else []
+    step = beat
+    while step >= 3:
+        levels.append(step)
+        step = step // 3 if compound and step == beat else step // 2
+    for level in [*levels, 3, 1]:
+        point = (a // level + 1) * level
+        if point < b:
+            middle = point + bar.origin
+            return _split(start, middle, bar, sounds, False) + _split(
+                middle, end, bar, sounds, False
+            )
+    return [(start, end)]
+
+
+def _staff(score: Score, bar: _Bar, layers: list[tuple[int, list[_Piece]]], place: int) -> str:
+    """Write one bar of one staff; its voices share the accidentals."""
+    drums = score.programs.get(layers[0][0], 0) == DRUMS
+    state: dict[tuple[str, int], int] = {}
+    for piece in sorted((p for _, pieces in layers for p in pieces), key=lambda p: p.start):
+        piece.signs = [_sign(note, bar.key, state, drums) for note in piece.notes]
+    return f'<staff n="{place}">' + "".join(
+        f'<layer n="{n}">{_layer(score, bar, voice, pieces, f"{place}-{n}")}</layer>'
+        for n, (voice, pieces) in enumerate(layers, 1)
+    ) + "</staff>"  # fmt: skip
+
+
+def _sign(note: tuple[int, bool, bool], key: tuple[int, str], state: dict, drums: bool) -> str:
+    """Write a note's pitch, with an accidental if the signature or the bar so far needs one."""
+    pitch, tied, _ = note
+    if drums:
+        head = "" if pitch in DRUM_PLACES else ' head.shape="x"'
+        return f'loc="{DRUM_PLACES.get(pitch, 9)}"{head}'
+    letter, alter, octave = spell(pitch, *key)
+    rank, fifths = "FCGDAEB".index(letter), key[0]
+    usual = int(rank < fifths) - int(6 - rank < -fifths)
+    line = (letter, octave)
+    sign = {-2: "ff", -1: "f", 0: "n", 1: "s", 2: "x"}[alter]
+    if state.get(line, usual) == alter or tied:
+        return f'pname="{letter.lower()}" oct="{octave}" accid.ges="{sign}"'
+    state[line] = alter
+    return f'pname="{letter.lower()}" oct="{octave}" accid="{sign}"'
+
+
+def _layer(score: Score, bar: _Bar, voice: int, pieces: list[_Piece], place: str) -> str:
+    """Write one voice's bar: beams and triplets around its chords and rests."""
+    if len(pieces) == 1 and not pieces[0].notes:
+        return "<mRest/>"
+    syllables = _syllables(score, voice)
+    fermatas = {round(float(onset) * TICKS) for onset in score.meta.get("fermatas", ())}
+    groups: list[tuple[tuple[bool, int], list[_Piece]]] = []
+    for piece in pieces:
+        beamed = piece.triplet or _written(piece) < TICKS
+        name = (piece.triplet, _beam(piece, pieces, bar) if beamed else piece.start)
+        if groups and groups[-1][0] == name:
+            groups[-1][1].append(piece)
+        else:
+            groups.append((name, [piece]))
+    written = []
+    for (triplet, _), members in groups:
+        texts = []
+        for piece in members:
+            struck = bool(piece.notes) and not all(left for _, left, _ in piece.notes)
+            verse = syllables.get(piece.start, "") if struck else ""
+            above = place == "1-1" and struck and piece.start in fermatas
+            texts.append(_event(piece, verse, ' fermata="above"' if above else "", place))
+        # A beam may span rests, but begins and ends with short notes.
+        short = [i for i, p in enumerate(members) if p.notes and _written(p) < TICKS]
+        if len(short) > 1 and all(_written(p) < TICKS for p in members[short[0] : short[-1] + 1]):
+            texts[short[0]] = "<beam>" + texts[short[0]]
+            texts[short[-1]] += "</beam>"
+        text = "".join(texts)
+        written.append(f'<tuplet num="3" numbase="2">{text}</tuplet>' if triplet else text)
+    return "".join(written)
+
+
+def _written(piece: _Piece) -> int:
+    """Return the written value in ticks: in a triplet, two thirds of it sound."""
+    length = piece.end - piece.start
+    return length * 3 // 2 if piece.triplet else length
+
+
+def _beam(piece: _Piece, pieces: list[_Piece], bar: _Bar) -> int:
+    """Name the beam group of a short note by its first tick: a beat, or half a bar of eighths."""
+    count, unit = bar.metre
+    at = piece.start - bar.origin
+    group = 4 * TICKS // unit * (3 if count % 3 == 0 else 2) if unit >= 8 else TICKS
+    if count == unit and not piece.triplet:
+        half = at // (2 * TICKS)
+        near = [p for p in pieces if (p.start - bar.origin) // (2 * TICKS) == half]
+        if all(_written(p) >= TICKS // 2 and not p.triplet for p in near):
+            group = 2 * TICKS
+    return at // group * group + bar.origin
+
+
+def _event(piece: _Piece, verse: str, fermata: str, place: str) -> str:
+    """Write one chord, note or rest, whose id tells its tick."""
+    length = _written(piece)
+    name, dots = VALUES[min(VALUES, key=lambda value: abs(value - length))]
+    value = f'dur="{name}"' + (f' dots="{dots}"' if dots else "")
+    if not piece.notes:
+        return f"<rest {value}/>"
+    ties = {(False, True): ' tie="i"', (True, True): ' tie="m"', (True, False): ' tie="t"'}
+    notes = [
+        sign + ties.get((left, right), "")
+        for (_, left, right), sign in zip(piece.notes, piece.signs, strict=True)
+    ]
+    head = f'xml:id="t{piece.start}-{place}" {value}{fermata}'
+    if len(notes) == 1:
+        return f"<note {head} {notes[0]}>{verse}</note>"
+    return f"<chord {head}>{verse}{''.join(f'<note {note}/>' for note in notes)}</chord>"
+
+
+def _syllables(score: Score, voice: int) -> dict[int, str]:
+    """Write each syllable of a voice as a verse, by the tick of its note."""
+    verses, inside = {}, False
+    for onset, text in score.lyrics.get(voice, []):
+        goes_on = text.endswith("-")
+        place = {(False, True): "i", (True, True): "m", (True, False): "t"}.get((inside, goes_on))
+        kind = (f' wordpos="{place}"' if place else "") + (' con="d"' if goes_on else "")
+        syllable = escape(text.removesuffix("-"))
+        verses[round(onset * TICKS)] = f'<verse n="1"><syl{kind}>{syllable}</syl></verse>'
+        inside = goes_on
+    return verses
+
+
+# verovio's SVG → Picture -----------------------------------------------------------------------
+
+
+def _picture(pages: list[str], width: int) -> Picture:
+    """Join verovio's pages into one compact SVG, and find where each note stands."""
+    symbols: dict[str, str] = {}
+    body, rows, height, units = [], [], 0.0, 1.0
+    for page in pages:
+        root = ElementTree.fromstring(page)
+        for symbol in root.iterfind(f"{SVG}defs/{SVG}g"):
+            path = symbol[0]
+            name = symbol.get("id", "").split("-")[0]
+            symbols[name] = (
+                f'<path id="{name}" transform="{path.get("transform")}" d="{path.get("d")}"/>'
+            )
+        canvas = root.find(f"{SVG}svg")
+        _, _, wide, tall = map(float, canvas.get("viewBox").split())
+        units = wide / width
+        margin = canvas.find(f"{SVG}g[@class='page-margin']")
+        left, top = map(float, re.findall(r"-?[\d.]+", margin.get("transform")))
+        for system in margin.iterfind(f"{SVG}g[@class='system']"):
+            rows.append(_row(system, left, top + height, units))
+        shapes = _merge(_flatten(margin))
+        body.append(f'<g transform="translate({left:g},{top + height:g})">{shapes}</g>')
+        height += tall
+    pixels = round(height / units)
+    svg = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {round(units * width)} '
+        f'{round(height)}" width="{width}" height="{pixels}" font-family="Times,serif">'
+        f'<rect width="100%" height="100%" fill="#fff"/><defs>{"".join(symbols.values())}</defs>'
+        f'<g stroke="#000">{"".join(body)}</g></svg>'
+    )
+    return Picture(svg, width, pixels, rows)
+
+
+def _row(system: ElementTree.Element, left: float, top: float, units: float) -> Row:
+    """Read one system: its height, and the places of its notes and its bar lines."""
+    places: dict[float, float] = {}
+    heights: list[float] = []
+    end = 0
+    right = 0.0
+    for measure in system.iter(f"{SVG}g"):
+        if measure.get("class") != "measure":
+            continue
+        begin, end = map(int, measure.get("id", "m0-0")[1:].split("-"))
+        for staff in measure.iterfind(f"{SVG}g[@class='staff']"):
+            for line in staff.iterfind(f"{SVG}path"):
+                x0, y0, x1, _ = map(float, re.findall(r"-?[\d.]+", line.get("d")))
+                heights.append(y0)
+                places.setdefault(begin, x0)
+                right = max(right, x1)
+        if len(places) > 1:  # a bar line stands just before its bar's first note
+            places[begin - TICKS / 100] = places[begin]
+        for note in measure.iter(f"{SVG}g"):
+            found = re.fullmatch(r"t(\d+)-[\d-]+", note.get("id", ""))
+            head = note.find(f".//{SVG}g[@class='notehead']/{SVG}use") if found else None
+            if head is not None:
+                x = float(re.findall(r"-?[\d.]+", head.get("transform"))[0]) + 120
+                tick = int(found[1])
+                # A bar's first note takes the place of the bar's left edge.
+                known = places.get(tick)
+                places[tick] = x if known is None or tick == begin else min(known, x)
+    places[end] = right
+    order = sorted(places)
+    xs = np.maximum.accumulate([places[tick] for tick in order])
+    return Row(
+        round((min(heights) + top) / units - 8, 1),
+        round((max(heights) + top) / units + 8, 1),
+        [round(tick / TICKS, 4) for tick in order],
+        [round(float(x + left) / units, 1) for x in xs],
+    )
+
+
+KEEP = {"x", "y", "d", "width", "height", "points", "transform", "stroke-width", "rx", "ry", "cx",
+        "cy", "font-size", "text-anchor", "stroke-linecap", "stroke-linejoin", "fill",
+        "stroke-dasharray", "font-style", "font-weight", "fill-opacity", "stroke-opacity"}  # fmt: skip
+
+
+def _flatten(element: ElementTree.Element) -> list[str]:
+    """Write what an element draws, without the groups, ids and classes that only structure it."""
+    drawn = []
+    for child in element:
+        tag = child.tag.removeprefix(SVG)
+        if "placeholder" in child.get("class", "") or tag in ("title", "desc", "style"):
+            continue
+        if tag == "g" and not (KEEP & set(child.keys())):
+            drawn += _flatten(child)
+            continue
+        names = {k: v for k, v in child.items() if k in KEEP}
+        link = child.get("{http://www.w3.org/1999/xlink}href", "")
+        if link:
+            names = {"href": link.split("-")[0], **names}
+        attributes = "".join(f' {k}="{escape(v)}"' for k, v in names.items())
+        inside = escape((child.text or "").strip()) + "".join(_flatten(child))
+        if tag == "text":
+            attributes += ' stroke="none"'
+        drawn.append(f"<{tag}{attributes}>{inside}</{tag}>" if inside else f"<{tag}{attributes}/>")
+    return drawn
+
+
+def _merge(shapes: list[str]) -> str:
+    """Join neighbouring straight lines of one width into one path: staves are full of them."""
+    line = re.compile(r'<path d="(M[-\d.]+ [-\d.]+ L[-\d.]+ [-\d.]+)" (stroke-width="\d+")/>')
+    merged: list[str] = []
+    lines: dict[str, list[str]] = {}
+    for shape in shapes:
+        found = line.fullmatch(shape)
+        if found:
+            lines.setdefault(found[2], []).append(found[1].replace(" L", "L"))
+        else:
+            merged.append(shape)
+    paths = [f'<path d="{"".join(steps)}" {wide}/>' for wide, steps in lines.items()]
+    return "".join(paths + merged)
