@@ -7,6 +7,7 @@ count them, so that it can stand as alt text and beside the player.
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 
@@ -112,9 +113,7 @@ def voice_names(score: Score) -> dict[int, str]:
     shared = Counter(programs)
     for place, (voice, program) in enumerate(zip(score.voices, programs, strict=True), 1):
         instrument = (
-            "drums"
-            if program == DRUMS
-            else pretty_midi.program_to_instrument_name(program).lower()
+            "drums" if program == DRUMS else pretty_midi.program_to_instrument_name(program).lower()
         )
         only = shared[program] == 1 and len(score.voices) > 1 and len(shared) > 1
         names[voice] = instrument if only or program == DRUMS else f"voice {place}"
@@ -192,7 +191,7 @@ def _course(score: Score, line: np.ndarray, label: str, key: tuple, in_full: boo
     pitches = top["pitch"].astype(int)
     turns = sorted({0, int(pitches.argmax()), int(pitches.argmin()), len(top) - 1})
     words = [f"{label} starts on {pitch_name(pitches[0], key)}"]
-    for before, here in zip(turns, turns[1:], strict=False):
+    for before, here in pairwise(turns):
         step = pitches[here] - pitches[before]
         name, bar = pitch_name(pitches[here], key), bar_at(score, float(top["onset"][here]))
         if step:
@@ -234,7 +233,7 @@ def differences(first: Score, other: Score, name: str) -> str:
         changed |= {bar_at(a, note[0]) for note in a.notes[fields].tolist() if note not in others}
     if not changed:
         same = first.tempo == other.tempo and first.programs == other.programs
-        return f"The notes are the same as {name}'s" + ("." if same else "; tempo or sound differs.")
+        return f"The notes are the same as {name}'s{'' if same else '; tempo or sound differs'}."
     return f"Differs from {name} in bar{'s' * (len(changed) > 1)} {_ranges(sorted(changed))}."
 
 

@@ -82,7 +82,7 @@ def versions() -> Finding:
         if not line or line.startswith("#"):
             continue
         pin = Requirement(line)
-        version = _version(pin.name)
+        version = _version(pin.name) if pin.name != "pip" else None
         if (
             version
             and not (pin.marker and not pin.marker.evaluate())

@@ -62,7 +62,7 @@ def setup(dev=False, venv=VENV):
     if not present:
         make_venv(venv)
     dev = dev or bool(stamp.get("dev"))
-    extras = "lab,grade,dev" if dev else "lab,grade"
+    extras = "dev" if dev else "lab"  # dev includes lab
     say(f"installing mlmusic[{extras}] into {venv.name}; the first time takes a few minutes")
     pip(python, "install", "--constraint", CONSTRAINTS, "pip")
     install_torch(python)

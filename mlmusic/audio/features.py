@@ -183,11 +183,15 @@ def _checked(wave: np.ndarray | torch.Tensor, rate: int, n_fft: int, hop: int) -
     if wave.dtype in (torch.float16, torch.bfloat16):
         wave = wave.float()  # too coarse for a Fourier transform
     if wave.ndim == 0 or wave.numel() == 0:
-        raise ValueError(f"wave has shape {tuple(wave.shape)}; it must be (..., samples), not empty")
+        raise ValueError(
+            f"wave has shape {tuple(wave.shape)}; it must be (..., samples), not empty"
+        )
     if not torch.isfinite(wave.detach()).all():
         raise ValueError("wave has NaN or infinite samples")
     if rate <= 0:
         raise ValueError(f"rate is {rate}; it must be positive")
     if n_fft < 2 or not 1 <= hop <= n_fft:
-        raise ValueError(f"n_fft is {n_fft} and hop {hop}; they must satisfy 1 <= hop <= n_fft >= 2")
+        raise ValueError(
+            f"n_fft is {n_fft} and hop {hop}; they must satisfy 1 <= hop <= n_fft >= 2"
+        )
     return wave

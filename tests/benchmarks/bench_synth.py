@@ -72,8 +72,10 @@ def fluidsynth(score: Score, rate: int = RATE) -> np.ndarray:
         midi, raw = Path(folder, "score.mid"), Path(folder, "sound.raw")
         score.to_midi(midi)
         subprocess.run(
-            ["fluidsynth", "-ni", "-q", "-R", "0", "-C", "0", "-g", "1", "-r", str(rate)]
-            + ["-O", "float", "-T", "raw", "-F", str(raw), str(default_soundfont()), str(midi)],
+            [
+                *("fluidsynth", "-ni", "-q", "-R", "0", "-C", "0", "-g", "1", "-r", str(rate)),
+                *("-O", "float", "-T", "raw", "-F", str(raw), str(default_soundfont()), str(midi)),
+            ],
             check=True,
             capture_output=True,
         )
@@ -130,7 +132,9 @@ def run(programs: Iterable[int] = range(129)) -> list[dict]:
         score = four_voices(120, expressive)
         length = float(score.seconds(score.duration))
         ours = length / cpu_seconds(lambda score=score: synthesize(score, RATE))
-        peers = {"pretty_midi synthesize (sine waves)": lambda s=score: s.to_midi().synthesize(RATE)}
+        peers = {
+            "pretty_midi synthesize (sine waves)": lambda s=score: s.to_midi().synthesize(RATE)
+        }
         if have_fluidsynth:
             peers["FluidSynth, reverb and chorus off"] = lambda s=score: fluidsynth(s)
         try:
@@ -143,11 +147,13 @@ def run(programs: Iterable[int] = range(129)) -> list[dict]:
             theirs = length / cpu_seconds(job)
             rows.append(
                 dict(
-                    row=f"synthesis, 4 voices, 2 min, 44.1 kHz, {name}: × real time, against {peer}",
+                    row=f"synthesis of 4 voices at 44.1 kHz, {name}, × real time: {peer}",
                     ours=round(ours),
                     peer=round(theirs),
                     ratio=round(ours / theirs, 2),
-                    note="CPU time; ours mono, FluidSynth stereo with its start" if "Fl" in peer else "",
+                    note="CPU time; ours mono, FluidSynth stereo with its start"
+                    if "Fl" in peer
+                    else "",
                 )
             )
     if have_fluidsynth:
