@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 # and `from mlmusic import Score` doesn't wait for torch.
 _HOMES = {
     "Score": "mlmusic.score",
+    "about": "mlmusic.environment",
     "play": "mlmusic.player",
     "synthesize": "mlmusic.audio",
     "fit": "mlmusic.training",
@@ -16,7 +17,7 @@ _HOMES = {
 }
 _MODULES = ("audio", "datasets", "metrics", "plots", "player", "score", "tokens", "training")
 
-__all__ = ["Score", "datasets", "fit", "play", "plots", "seed_everything", "synthesize"]
+__all__ = ["Score", "about", "datasets", "fit", "play", "plots", "seed_everything", "synthesize"]
 
 
 def __getattr__(name: str) -> Any:

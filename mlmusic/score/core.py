@@ -389,12 +389,16 @@ def _checked_notes(notes: Any) -> np.ndarray:
         if bad.any():
             i = int(np.argmax(bad))
             raise ValueError(f"{name} {notes[name][i]} {fault} ({name_note(notes, i)})")
-    notes = notes[np.lexsort((notes["pitch"], notes["voice"], onset))]
+    # Duration and velocity settle ties, so that equal music is always the same array.
+    columns = ("velocity", "duration", "pitch", "voice", "onset")
+    notes = notes[np.lexsort([notes[name] for name in columns])]
     notes.setflags(write=False)
     return notes
 
 
 def _from_tuples(rows: Any) -> np.ndarray:
+    if not isinstance(rows, Iterable) or isinstance(rows, (str, bytes)):
+        raise ValueError(f"notes must be an array or a list of tuples, not {type(rows).__name__}")
     rows = list(rows)
     notes = np.zeros(len(rows), NOTE_DTYPE)
     notes["velocity"] = DEFAULT_VELOCITY
@@ -481,7 +485,7 @@ def _shift_fifths(fifths: int, semitones: int) -> int:
 
 
 def _cut_changes(changes: list[Any], start: float, stop: float) -> list[Any]:
-    """Changes inside [start, stop), moved to start at 0, with the one in force at the start."""
+    """Keep the changes inside [start, stop) and the one in force at its start, which becomes 0."""
     before = [change for change in changes if change[0] <= start]
     inside = [(c[0] - start, *c[1:]) for c in changes if start < c[0] < stop]
     return [(0.0, *before[-1][1:]), *inside] if before else inside
@@ -490,7 +494,7 @@ def _cut_changes(changes: list[Any], start: float, stop: float) -> list[Any]:
 def _append_changes(
     changes: list[Any], more: list[Any], start: float, keep_equal: bool = False
 ) -> list[Any]:
-    """Changes of a score that begins at ``start`` behind those of the score before it.
+    """Put the changes of a score that begins at ``start`` behind those of the score before it.
 
     A change to the value already in force says nothing, except for the metre (``keep_equal``),
     where it starts a new bar.

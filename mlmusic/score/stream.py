@@ -42,9 +42,9 @@ def read(stream: music21.stream.Stream) -> Score:
 
     if not isinstance(stream, Stream):
         raise ValueError(f"not a music21 stream: {type(stream).__name__}")
-    if not stream.isFlat and any(p.atSoundingPitch is False for p in (stream, *stream.parts)):
-        stream = stream.toSoundingPitch()
     parts = list(stream[Part]) or [stream]
+    if any(part.atSoundingPitch is False for part in (stream, *parts)):
+        parts = list((sounding := stream.toSoundingPitch())[Part]) or [sounding]
     rows: list[tuple] = []
     tempi: dict[float, Any] = {}
     metres: dict[float, Any] = {}

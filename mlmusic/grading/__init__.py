@@ -1,0 +1,1 @@
+"""Exercises and their grading: `release` makes the students' notebooks from the solutions."""

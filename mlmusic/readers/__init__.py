@@ -1,0 +1,1 @@
+"""Readers of the corpus's file formats: ``musicxml`` and ``abc``, small and exact."""

@@ -1,0 +1,196 @@
+"""Releasing an exercise takes away what a student must not see, and nothing else."""
+
+import copy
+import json
+import sys
+
+import nbformat
+import notebook_parts as parts
+import pytest
+
+from mlmusic.grading.release import difference, main, release, released_text
+
+pytest.importorskip("nbgrader", reason="nbgrader makes the exercises (extra 'grade')")
+
+SOLUTION = parts.SAMPLE / "solutions" / "99_scale.ipynb"
+EXERCISE = parts.SAMPLE / "exercises" / "99_scale.ipynb"
+
+
+def cells(path):
+    return {cell.id: cell for cell in parts.read(path).cells}
+
+
+@pytest.fixture
+def changed(tmp_path):
+    """Return a function that writes the sample solution with one cell's source replaced."""
+
+    def write(name, source=None, **metadata):
+        notebook = copy.deepcopy(parts.read(SOLUTION))
+        cell = next(cell for cell in notebook.cells if cell.id == name)
+        cell.source = cell.source if source is None else source
+        cell.metadata.get("nbgrader", {}).update(metadata)
+        parts.write(notebook, tmp_path / "01_changed.ipynb")
+        return tmp_path / "01_changed.ipynb"
+
+    return write
+
+
+def test_committed_sample_is_what_release_writes(tmp_path):
+    assert release(SOLUTION, tmp_path / "new" / "folder").read_bytes() == EXERCISE.read_bytes()
+
+
+def test_solution_becomes_a_stub_and_the_signature_stays(tmp_path):
+    answer = cells(release(SOLUTION, tmp_path))["task-1-answer"]
+    assert answer.source == (
+        'def octave_up(pitch):\n    """The note an octave higher."""\n'
+        "    # YOUR CODE HERE\n    raise NotImplementedError()"
+    )
+    assert cells(EXERCISE)["listening-answer"].source == "YOUR ANSWER HERE"
+
+
+def test_hidden_tests_go_and_visible_ones_stay():
+    test = cells(EXERCISE)["task-1-test"]
+    assert test.source == 'assert octave_up(60) == 72, "an octave has 12 semitones"'
+    text = EXERCISE.read_text(encoding="utf-8")
+    for secret in ("return pitch + 12", "octave_up(1)", "BEGIN", "ends on its first note"):
+        assert secret in SOLUTION.read_text(encoding="utf-8")
+        assert secret not in text
+
+
+def test_mark_scheme_goes(changed, tmp_path):
+    source = "How does it sound?\n=== BEGIN MARK SCHEME ===\nany adjective\n=== END MARK SCHEME ==="
+    path = changed("listening-answer", source, task=True, grade=False, solution=False)
+    text = released_text(path)
+    assert "How does it sound?" in text
+    assert "any adjective" not in text
+
+
+def test_metadata_is_nbgraders_own():
+    test, answer = (cells(EXERCISE)[name] for name in ("task-1-test", "task-1-answer"))
+    assert (test.metadata.deletable, test.metadata.editable) == (False, False)
+    assert answer.metadata.deletable is False
+    assert "editable" not in answer.metadata
+    from nbgrader.utils import compute_checksum
+
+    assert test.metadata.nbgrader == {
+        "cell_type": "code",
+        "checksum": compute_checksum(test),
+        "grade": True,
+        "grade_id": "test-octave_up",
+        "locked": True,
+        "points": 2,
+        "schema_version": 3,
+        "solution": False,
+        "task": False,
+    }
+
+
+def test_untouched_cells_are_the_same():
+    before, after = cells(SOLUTION), cells(EXERCISE)
+    assert list(before) == list(after)
+    for name in ("setup", "task-1", "find-the-fault"):
+        assert before[name] == after[name]
+
+
+def test_colab_link_opens_the_exercise():
+    assert "/solutions/" not in cells(EXERCISE)["title"].source
+    assert "/blob/main/exercises/99_scale.ipynb)" in cells(EXERCISE)["title"].source
+
+
+def test_outputs_and_counts_are_cleared(tmp_path):
+    notebook = parts.read(SOLUTION)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.execution_count = 7
+            cell.outputs = [nbformat.v4.new_output("stream", text="72\n")]
+    path = tmp_path / SOLUTION.name
+    parts.write(notebook, path)
+    assert released_text(path) == EXERCISE.read_text(encoding="utf-8")
+
+
+def test_same_bytes_whatever_the_order_of_keys(tmp_path):
+    def reverse(value):
+        if isinstance(value, dict):
+            return {key: reverse(value[key]) for key in reversed(value)}
+        return [reverse(item) for item in value] if isinstance(value, list) else value
+
+    path = tmp_path / SOLUTION.name
+    path.write_text(json.dumps(reverse(json.loads(SOLUTION.read_text(encoding="utf-8")))))
+    assert released_text(path) == EXERCISE.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "metadata", "message"),
+    [
+        ("task-1-answer", "def f():\n    ### BEGIN SOLUTION\n    return 1", {}, "no end solution"),
+        ("task-1-answer", "def f():\n    return 1", {}, "no '### BEGIN SOLUTION' line"),
+        ("task-1-test", "### BEGIN HIDDEN TESTS\nassert f()", {}, "No end hidden tests"),
+        ("task-1", "### BEGIN SOLUTION\nx\n### END SOLUTION", {}, "non-solution cell"),
+        ("task-1-test", "### END HIDDEN TESTS", {"grade": False, "locked": True}, None),
+        ("task-1-test", "### AUTOTEST f(1)", {}, "uses AUTOTEST"),
+        ("task-2-test", None, {"grade_id": "test-octave_up"}, "failed to validate"),
+    ],
+)
+def test_broken_conventions_are_refused(changed, tmp_path, name, source, metadata, message):
+    path = changed(name, source, **metadata)
+    if message is None:
+        assert "END HIDDEN" not in released_text(path)
+        return
+    with pytest.raises(ValueError, match=message) as caught:
+        release(path, tmp_path / "out")
+    assert path.name in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("marker", ["BEGIN HIDDEN TEST", "Begin Solution", "BEGIN_SOLUTION"])
+def test_misspelt_marker_is_refused_instead_of_releasing_the_secret(changed, marker):
+    path = changed("task-1-test", f"### {marker}\nassert octave_up(1) == 13")
+    with pytest.raises(ValueError, match="'task-1-test' says 'B"):
+        released_text(path)
+
+
+def test_notebook_without_graded_cells_is_refused():
+    with pytest.raises(ValueError, match="no cell is graded"):
+        released_text(parts.SAMPLE / "notebooks" / "99_scale.ipynb")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"cells": 1}', "\x00", '{"nbformat": 4}'])
+def test_what_is_no_notebook_is_refused(tmp_path, text):
+    path = tmp_path / "broken.ipynb"
+    path.write_text(text)
+    with pytest.raises(ValueError, match="broken.ipynb isn't a notebook"):
+        released_text(path)
+
+
+def test_missing_nbgrader_is_one_clear_line(monkeypatch, capsys, tmp_path):
+    monkeypatch.setitem(sys.modules, "nbgrader", None)
+    assert main([str(SOLUTION), "-o", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert error == (
+        "mlmusic release: releasing exercises needs nbgrader: pip install 'mlmusic[grade]'\n"
+    )
+
+
+def test_command_releases_a_folder(tmp_path, capsys):
+    assert main([str(SOLUTION.parent), "-o", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / SOLUTION.name}\n"
+    assert (tmp_path / SOLUTION.name).read_bytes() == EXERCISE.read_bytes()
+
+
+def test_check_says_what_is_out_of_step(tmp_path, capsys):
+    arguments = [str(SOLUTION), "-o", str(tmp_path), "--check"]
+    assert main(arguments) == 1
+    assert "is missing: run `make release`" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    target = release(SOLUTION, tmp_path)
+    assert main(arguments) == 0
+    target.write_bytes(target.read_bytes().replace(b"\n", b"\r\n"))
+    assert "run `make release`" in difference(SOLUTION, tmp_path)
+
+
+def test_command_reports_a_missing_source(tmp_path, capsys):
+    assert main([str(tmp_path / "none.ipynb"), "-o", str(tmp_path)]) == 1
+    assert "none.ipynb" in capsys.readouterr().err
+    assert main([str(tmp_path), "-o", str(tmp_path)]) == 1
+    assert "no notebooks in" in capsys.readouterr().err

@@ -1,0 +1,208 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlmusic import Score
+from mlmusic.score import NOTE_DTYPE
+from tests.score.strategies import melodies
+
+TUNE = Score(
+    [(0, 1, 67), (1, 2, 72), (3, 1, 71), (4, 3, 72), (0, 4, 48, 60, 1), (4, 3, 36, 60, 1)],
+    metre=[(1, 3, 4)],
+    key=[(0, -1, "major"), (4, 2, "minor")],
+    tempo=[(0, 60), (4, 120)],
+    programs={1: 32},
+    title="a tune",
+    lyrics={0: [(0, "la-"), (1, "la")]},
+)
+
+
+def test_notes_are_sorted_typed_and_frozen():
+    assert TUNE.notes.dtype == NOTE_DTYPE
+    assert TUNE.notes["onset"].tolist() == [0, 0, 1, 3, 4, 4]
+    assert TUNE.notes["voice"].tolist() == [0, 1, 0, 0, 0, 1]
+    with pytest.raises(ValueError, match="read-only"):
+        TUNE.notes["pitch"][0] = 3
+
+
+def test_notes_of_one_onset_and_voice_are_sorted_by_pitch():
+    assert Score([(0, 1, 64), (0, 1, 60)]).notes["pitch"].tolist() == [60, 64]
+
+
+def test_the_order_of_input_never_matters():
+    notes = [(0, 1, 60, 80), (0, 2, 60, 80), (0, 1, 60, 70), (0, 1, 60, 80, 1)]
+    assert Score(notes) == Score(notes[::-1])
+
+
+def test_making_a_score_leaves_the_callers_array_alone():
+    notes = np.array([(1, 1, 60, 80, 0), (0, 1, 62, 80, 0)], NOTE_DTYPE)
+    score = Score(notes)
+    assert notes["onset"].tolist() == [1, 0] and notes.flags.writeable
+    assert score.notes["onset"].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("notes", "message"),
+    [
+        ([(0, 1, 140)], r"pitch 140 is outside MIDI's 0–127 \(note 0, onset 0\)"),
+        ([(0, 1, 60), (3, 1, -1)], r"pitch -1 is outside MIDI's 0–127 \(note 1, onset 3\)"),
+        ([(0, 1, 60.5)], "pitch 60.5"),
+        ([(0, 1, "C4")], "pitch 'C4'"),
+        ([(0, 1, 60, 0)], "velocity 0"),
+        ([(0, 1, 60, 300)], "velocity 300"),
+        ([(0, 1, 60, 80, 256)], "voice 256"),
+        ([(0, 0, 60)], "duration 0.0 isn't positive"),
+        ([(0, -1, 60)], r"duration -1.0 isn't positive \(note 0"),
+        ([(-1, 1, 60)], "onset -1.0 is negative"),
+        ([(0, float("nan"), 60)], "duration nan"),
+        ([(float("inf"), 1, 60)], "onset inf"),
+        ([("x", 1, 60)], "onset 'x' isn't a number"),
+        ([(0, 1)], r"note 0 must be \(onset, duration, pitch"),
+        ([3], "note 0 must be"),
+        (3, "notes must be an array or a list of tuples, not int"),
+        ("C4", "notes must be an array or a list of tuples, not str"),
+        (np.zeros((2, 2), NOTE_DTYPE), "one-dimensional"),
+    ],
+)
+def test_impossible_notes_are_named(notes, message):
+    with pytest.raises(ValueError, match=message):
+        Score(notes)
+
+
+def test_impossible_arrays_are_named():
+    notes = np.array([(0, 1, 60, 80, 0), (2.5, 1, 128, 80, 0)], NOTE_DTYPE)
+    with pytest.raises(ValueError, match=r"pitch 128 .*\(note 1, onset 2.5\)"):
+        Score(notes)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"tempo": [(0, 0)]}, "tempo 0.0 isn't a positive"),
+        ({"tempo": [(0, float("nan"))]}, "tempo nan"),
+        ({"tempo": []}, "first tempo must stand at onset 0"),
+        ({"tempo": [(1, 90)]}, "first tempo must stand at onset 0"),
+        ({"tempo": [(0, 90), (0, 91)]}, "increasing onsets"),
+        ({"metre": []}, "at least one metre"),
+        ({"metre": [(0, 0, 4)]}, "metre 0/4"),
+        ({"metre": [(0, 4, 3)]}, "metre 4/3"),
+        ({"metre": [(-1, 4, 4)]}, "increasing onsets"),
+        ({"key": [(0, 8, "major")]}, "at most 7 accidentals"),
+        ({"programs": {0: 129}}, "program 129"),
+    ],
+)
+def test_impossible_fields_are_named(fields, message):
+    with pytest.raises(ValueError, match=message):
+        Score([(0, 1, 60)], **fields)
+
+
+def test_repr_counts():
+    assert repr(TUNE) == "Score('a tune', 6 notes, 2 voices, 3 bars)"
+    assert repr(Score([])) == "Score(0 notes, 0 voices, 0 bars)"
+
+
+def test_equality_ignores_labels_only():
+    again = Score(TUNE.notes, TUNE.tempo, TUNE.metre, TUNE.key, TUNE.programs, "a tune")
+    again.lyrics = TUNE.lyrics
+    again.meta = {"book": "x"}
+    assert again == TUNE
+    assert TUNE != TUNE.transpose(12)
+    assert TUNE != Score(TUNE.notes)
+    assert TUNE != "a tune"
+
+
+def test_bar_lines_with_pickup_and_last_bar_filled():
+    assert TUNE.has_pickup
+    assert TUNE.bar_lines.tolist() == [0, 1, 4, 7]
+    assert Score([(0, 5, 60)]).bar_lines.tolist() == [0, 4, 8]
+    assert Score([]).bar_lines.tolist() == [0]
+
+
+def test_bar_lines_restart_where_the_metre_is_stated_again():
+    score = Score([(0, 9, 60)], metre=[(0, 4, 4), (2, 4, 4), (6, 3, 8)])
+    assert score.bar_lines.tolist() == [0, 2, 6, 7.5, 9]
+
+
+def test_a_metre_that_begins_after_the_end_makes_one_pickup_bar():
+    assert Score([(0, 1, 60)], metre=[(2, 4, 4)]).bar_lines.tolist() == [0, 2]
+
+
+def test_bars_are_counted_as_musicians_count():
+    first = TUNE.bars(1, 1)
+    assert first.notes["pitch"].tolist() == [72, 48, 71]
+    assert first.notes["duration"].tolist() == [2, 3, 1]  # the bass was held in from the pickup
+    assert first.metre == [(0, 3, 4)] and not first.has_pickup
+    assert first.key == [(0, -1, "major")]
+    assert first.lyrics == {0: [(0, "la")]}
+    assert TUNE.bars(0, 0).notes["pitch"].tolist() == [67, 48]
+    assert TUNE.bars(2, 2).tempo == [(0, 120)]
+    assert TUNE.bars(0, 2) == TUNE
+
+
+@pytest.mark.parametrize("span", [(0, 9), (3, 3), (2, 1), (-1, 0)])
+def test_bars_that_do_not_exist(span):
+    with pytest.raises(ValueError, match="this score has bars 0–2"):
+        TUNE.bars(*span)
+
+
+def test_seconds_follow_the_tempo_map():
+    assert TUNE.seconds([0, 2, 4, 6]).tolist() == [0, 2, 4, 5]
+    assert TUNE.seconds(4) == 4
+
+
+@given(melodies(), st.integers(-12, 12))
+def test_transposing_shifts_every_pitch_and_back(score, semitones):
+    pitches = score.notes["pitch"]
+    if len(score) and not 0 <= pitches.min() + semitones <= pitches.max() + semitones <= 127:
+        with pytest.raises(ValueError, match="outside MIDI's 0–127"):
+            score.transpose(semitones)
+        return
+    moved = score.transpose(semitones)
+    assert (moved.notes["pitch"] - pitches == semitones).all()
+    assert moved.transpose(-semitones) == score
+
+
+@pytest.mark.parametrize(
+    ("fifths", "semitones", "expected"),
+    [(0, 2, 2), (0, -2, -2), (0, 1, -5), (2, 12, 2), (-1, 7, 0), (7, 12, 7), (0, 6, 6)],
+)
+def test_transposing_moves_the_key_signature(fifths, semitones, expected):
+    score = Score([(0, 1, 60)], key=[(0, fifths, "major")])
+    assert score.transpose(semitones).key == [(0, expected, "major")]
+
+
+def test_drums_stay_when_the_rest_is_transposed():
+    score = Score([(0, 1, 36, 80, 1), (0, 1, 60)], programs={1: 128}).transpose(5)
+    assert score.notes["pitch"].tolist() == [65, 36]
+
+
+def test_select_keeps_one_voice_with_all_that_belongs_to_it():
+    bass = TUNE.select(1)
+    assert bass.voices == [1] and bass.programs == {1: 32} and bass.lyrics == {}
+    assert TUNE.select([0, 1]) == TUNE
+
+
+def test_concatenation_shifts_everything():
+    both = TUNE + TUNE
+    assert len(both) == 2 * len(TUNE)
+    assert both.duration == 14
+    assert both.metre == [(1, 3, 4), (8, 3, 4)]
+    assert both.tempo == [(0, 60), (4, 120), (7, 60), (11, 120)]
+    assert both.key == [(0, -1, "major"), (4, 2, "minor"), (7, -1, "major"), (11, 2, "minor")]
+    assert both.lyrics == {0: [(0, "la-"), (1, "la"), (7, "la-"), (8, "la")]}
+    assert TUNE.lyrics == {0: [(0, "la-"), (1, "la")]}
+
+
+@given(melodies(), melodies(), melodies())
+def test_concatenation_is_associative_in_notes(a, b, c):
+    left, right = (a + b) + c, a + (b + c)
+    assert np.allclose(left.notes["onset"], right.notes["onset"], atol=1e-12)
+    assert (left.notes["pitch"] == right.notes["pitch"]).all()
+
+
+def test_nothing_to_concatenate():
+    with pytest.raises(ValueError, match="nothing to concatenate"):
+        Score.concatenate([])
+    with pytest.raises(TypeError):
+        TUNE + 3
