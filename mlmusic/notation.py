@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html import escape
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import numpy as np
@@ -183,7 +184,7 @@ def _staves(score: Score) -> list[tuple[str, list, str]]:
 
 def _bars(score: Score) -> Iterator[_Bar]:
     lines = score.bar_lines
-    for i, (start, end) in enumerate(zip(lines, lines[1:], strict=False)):
+    for i, (start, end) in enumerate(pairwise(lines)):
         metres = [m for m in score.metre if m[0] <= start + 1e-6] or score.metre[:1]
         keys = [k for k in score.key if k[0] < end - 1e-6 and (i == 0 or k[0] <= start + 1e-6)]
         _, numerator, denominator = metres[-1]
@@ -233,7 +234,7 @@ def _pieces(part: np.ndarray, bars: list[_Bar]) -> list[list[_Piece]]:
     order = np.argsort(onsets, kind="stable")
     sounding: list[int] = []
     coming = 0
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in pairwise(cuts):
         sounding = [i for i in sounding if ends[i] > start]
         while coming < len(order) and onsets[order[coming]] <= start:
             sounding.append(order[coming])
@@ -470,9 +471,11 @@ def _row(system: ElementTree.Element, left: float, top: float, units: float) -> 
     )
 
 
-KEEP = {"x", "y", "d", "width", "height", "points", "transform", "stroke-width", "rx", "ry", "cx",
-        "cy", "font-size", "text-anchor", "stroke-linecap", "stroke-linejoin", "fill",
-        "stroke-dasharray", "font-style", "font-weight", "fill-opacity", "stroke-opacity"}  # fmt: skip
+KEEP = set(
+    "x y d width height points transform stroke-width rx ry cx cy font-size font-style font-weight "
+    "text-anchor stroke-linecap stroke-linejoin stroke-dasharray stroke-opacity fill fill-opacity"
+    "".split()
+)
 
 
 def _flatten(element: ElementTree.Element) -> list[str]:

@@ -138,7 +138,7 @@ def piano_roll(score: Score, labels: dict[int, str], width: int = WIDTH) -> Pict
     sounding = notes["pitch"][np.isin(notes["voice"], pitched)] if pitched else notes["pitch"]
     low, high = int(sounding.min()) - 2, int(sounding.max()) + 2
     has_drums = len(pitched) < len(score.voices)
-    lane = max(3.0, min(9.0, 190 / (high - low + 1)))  # pixels a semitone
+    lane = max(3.0, min(9.0, 220 / (high - low + 1)))  # pixels a semitone
     drum_lane = 16 if has_drums and pitched else 0
     row_height = round(18 + lane * (high - low + 1) + drum_lane + 6)
 
@@ -170,7 +170,7 @@ def piano_roll(score: Score, labels: dict[int, str], width: int = WIDTH) -> Pict
                 a = max(float(note["onset"]), start)
                 b = min(float(note["onset"] + note["duration"]), end)
                 middle = bottom + 10 if drums else y(int(note["pitch"]))
-                boxes[voice].append((x(a), max(1.5, (b - a) * scale - 1.2), middle))
+                boxes[voice].append((x(a), max(1.2, (b - a) * scale - 2.2), middle))
             if len(mine) and len(score.voices) > 1 and not drums:
                 body.append(
                     f'<text x="{GUTTER - 5}" y="{number(y(int(mine[0]["pitch"])) + 3.5)}" '

@@ -28,7 +28,7 @@ background:#fff}
 .mlm-head{position:absolute;width:2px;margin-left:-1px;background:#d1242f;pointer-events:none}
 .mlm-head::before{content:"";position:absolute;left:-4px;top:-4px;border:5px solid transparent;
 border-top:7px solid #d1242f}
-.mlm-loop{position:absolute;background:#ffbf0040;border:solid #b98900;border-width:0 2px;
+.mlm-loop{position:absolute;background:#ffbf002e;border:solid #b98900;border-width:0 2px;
 pointer-events:none;box-sizing:border-box}
 .mlm-bar input[type=range]{width:110px;margin:0;vertical-align:middle}
 .mlm-voice{display:inline-flex;align-items:center;gap:5px}
@@ -51,6 +51,8 @@ font:12px ui-monospace,monospace;background:none;color:inherit;box-shadow:none}
     for (const [key, value] of Object.entries(set)) {
       if (key in element) element[key] = value; else element.setAttribute(key, value);
     }
+    // JupyterLab and Notebook 7 read keys before the page does, unless the focused element says no.
+    element.setAttribute("data-lm-suppress-shortcuts", "true");
     element.append(...inside);
     return element;
   };
@@ -178,7 +180,7 @@ font:12px ui-monospace,monospace;background:none;color:inherit;box-shadow:none}
     // Mute and solo: the whole mix stays the clock, silent; the voices' own sounds follow it.
     function sync(force) {
       const v = now(), solo = v.voices.some(o => o.solo);
-      const heard = v.voices.map(o => (solo ? o.solo : !o.mute));
+      const heard = v.voices.map(o => Boolean(solo ? o.solo : !o.mute));
       const partial = v.stems && heard.includes(false);
       v.audio.muted = Boolean(partial);
       versions.forEach(w => w.voices.forEach((o, i) => {
@@ -248,7 +250,7 @@ font:12px ui-monospace,monospace;background:none;color:inherit;box-shadow:none}
       placeIn(head, picture.rows[row], position);
       const beat = v.bars && 1 + Math.floor((position - v.bars[bar(position)]) / v.beat + 1e-4);
       const where = v.bars ? `bar ${barNumber(position)}, beat ${beat}` : `${seconds.toFixed(1)} s`;
-      time.textContent = `${clock(seconds)} / ${clock(v.seconds(v.end))}` + (v.bars ? `  ${where}` : "");
+      time.textContent = `${clock(seconds)} / ${clock(v.seconds(v.end))}` + (v.bars ? ` · ${where}` : "");
       over.setAttribute("aria-valuenow", Math.round(position * 100) / 100);
       over.setAttribute("aria-valuetext", where);
       if (row !== shownRow && playing()) { // a tall picture scrolls so that the row in play is seen
@@ -406,17 +408,16 @@ font:12px ui-monospace,monospace;background:none;color:inherit;box-shadow:none}
       const own = control && (event.key === " " || event.key === "Enter" ||
         (control === tempo && /Arrow|Home|End/.test(event.key)));
       const action = /^[1-9]$/.test(event.key) ? () => choose(event.key - 1) : keys[event.key];
-      if (own && !event.shiftKey) event.stopPropagation(); // the notebook has other plans for it
+      // The notebook would take a stray letter as a command: x cuts a cell.
+      if (own ? !event.shiftKey : action || event.key.length === 1) event.stopPropagation();
       if (own || !action) return;
       action(event);
       event.preventDefault();
-      event.stopPropagation();
     });
 
     // The static form gives way only now, when nothing above has failed.
     root.setAttribute("role", "group");
     root.setAttribute("aria-label", `Player: ${data.title}`);
-    root.setAttribute("data-lm-suppress-shortcuts", "true");
     root.classList.add("mlmusic-on");
     figures.forEach(figure => { figure.hidden = true; });
     root.append(...ui);

@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from mlmusic.audio import encode, synthesize
-from mlmusic.describe import DRUMS, describe, describe_wave, differences, facts, short_names
+from mlmusic.describe import CHOIR, DRUMS, describe, describe_wave, differences, facts, short_names
 from mlmusic.describe import voice_names as name_voices
 from mlmusic.notation import engrave
 from mlmusic.pictures import Picture, piano_roll, swatch, waveform
@@ -39,6 +39,7 @@ from mlmusic.score import Score
 
 VIEWS = ("roll", "notation")
 MOST_ENGRAVED = 3000  # notes; a longer score shows its roll only
+LOUDNESS = 0.7  # the peak that scores are brought to; synthesis alone leaves room for an orchestra
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ def play(
     names : sequence of str, optional
         What to call the entries of a list: ``play([a, b], ["human", "model"])``. By default A, B …
     rate : int
-        Samples per second: of the waveforms given, and of the sound made from scores.
+        Samples per second: of the waveforms given, and of the sound made from scores. Scores are
+        made louder by one factor for all; waveforms, and scores beside them, play as they are.
     view : {"roll", "notation"}
         What is shown first of a score. A button switches; a page without scripts shows only this.
     stems : bool
@@ -256,6 +258,22 @@ class Player:
             f"<script>{_script()}</script>"
         )
 
+    @cached_property
+    def _sounds(self) -> list[np.ndarray]:
+        """The waveform of each version."""
+        return [
+            synthesize(v.content, self._rate) if isinstance(v.content, Score) else v.content
+            for v in self._versions
+        ]
+
+    @property
+    def _gain(self) -> float:
+        """One factor for all versions, so that they compare; 1 where a waveform takes part."""
+        if not all(isinstance(v.content, Score) for v in self._versions):
+            return 1.0
+        peak = max(float(np.abs(sound).max()) for sound in self._sounds)
+        return LOUDNESS / peak if 0 < peak < LOUDNESS else 1.0
+
     def _describe(self, i: int) -> str:
         content = self._versions[i].content
         if not isinstance(content, Score):
@@ -282,8 +300,9 @@ class Player:
             if self._stems:
                 for voice, shown in zip(content.voices, entry["voices"], strict=True):
                     alone = synthesize(content, self._rate, voices=[voice])
+                    alone = np.clip(alone * self._gain, -1, 1)
                     shown["stem"] = _base64(encode(alone, self._rate))
-            sound = synthesize(content, self._rate)
+            sound = self._sounds[i] * self._gain
         else:
             seconds = len(content) / self._rate
             pictures = {"waveform": waveform(content, self._rate)}
@@ -311,10 +330,10 @@ def _score_data(score: Score) -> dict[str, Any]:
     _, numerator, denominator = score.metre[0]
     compound = denominator >= 8 and numerator % 3 == 0
     short = short_names(score)
-    names = name_voices(score)
+    names, plain = name_voices(score), ("voice", *CHOIR)
     voices = [
         {
-            "name": name.capitalize() if short[voice] not in name else f"{short[voice]} {name}",
+            "name": name.capitalize() if name.startswith(plain) else f"{short[voice]} {name}",
             "swatch": swatch(place, score.programs.get(voice, 0) == DRUMS),
         }
         for place, (voice, name) in enumerate(names.items())

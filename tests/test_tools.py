@@ -288,20 +288,30 @@ def test_site_is_complete_and_needs_no_network(course, environment, monkeypatch)
     assert "about 2 minutes" in index
 
 
+def test_site_stops_at_a_cell_that_fails(course, environment, capsys):
+    add_code(course / "notebooks" / "99_scale.ipynb", "1 / 0")
+    assert build_site.main(["-o", str(course / "out")], root=course) == 1
+    assert "ZeroDivisionError" in capsys.readouterr().err
+    assert not (course / "out" / "index.html").exists()
+
+
 @pytest.mark.parametrize(
-    ("source", "message"),
+    ("data", "message"),
     [
-        ("1 / 0", "ZeroDivisionError"),
-        ("import matplotlib.pyplot as plt; plt.plot([1])", "a picture has no alt text"),
-        ("from IPython.display import HTML\nHTML('<img src=\"https://a.org/b.png\" alt=\"b\">')",
-         "the page would fetch <img"),
+        ({"image/png": "iVBORw0KGgo="}, "a picture has no alt text"),
+        ({"text/html": '<img src="data:image/png;base64,x" alt="">'}, "a picture has no alt text"),
+        ({"text/html": '<img src="https://a.org/b.png" alt="b">'}, "the page would fetch <img"),
+        ({"text/html": '<script src="//a.org/b.js"></script>'}, "the page would fetch <script"),
     ],
-)  # fmt: skip
-def test_site_stops_at_a_fault(course, environment, capsys, source, message):
-    add_code(course / "notebooks" / "99_scale.ipynb", source)
+)
+def test_site_stops_at_what_a_cell_shows(course, monkeypatch, capsys, data, message):
+    def show(notebook, folder):
+        code = next(cell for cell in notebook.cells if cell.cell_type == "code")
+        code.outputs = [nbformat.v4.new_output("display_data", data=data)]
+
+    monkeypatch.setattr(build_site, "execute", show)
     assert build_site.main(["-o", str(course / "out")], root=course) == 1
     assert message in capsys.readouterr().err
-    assert not (course / "out" / "index.html").exists()
 
 
 @pytest.mark.parametrize(

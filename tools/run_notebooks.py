@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -194,7 +195,7 @@ def run(path: Path, cache: Path | None) -> Run:
         )
         result.wall = time.monotonic() - started
         result.scale = 2 * REFERENCE_LOOP / (before + calibrate())
-        result.output = done.stdout
+        result.output = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)  # tracebacks come in colour
         result.passed, result.failed = _counts(junit, done.returncode)
         if network_log.exists():
             result.network = network_log.read_text(encoding="utf-8").splitlines()

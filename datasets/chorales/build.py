@@ -41,6 +41,8 @@ def sampled(score: Score, start: float = 0.0) -> np.ndarray:
     pitches = np.full((4, len(times)), -1)
     for voice, row in enumerate(pitches):
         notes = score.notes[score.notes["voice"] == voice]
+        if not len(notes):
+            continue
         last = np.searchsorted(notes["onset"], times, side="right") - 1
         sounding = (last >= 0) & (times < (notes["onset"] + notes["duration"])[last])
         row[sounding] = notes["pitch"][last[sounding]]

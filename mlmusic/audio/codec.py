@@ -44,9 +44,9 @@ def encode(wave: np.ndarray, rate: int, format: str = "mp3") -> bytes:
     wave = np.asarray(wave)
     if not np.issubdtype(wave.dtype, np.floating):
         raise TypeError(
-            f"wave holds {wave.dtype}; it must hold floats within ±1 (16-bit integers: wave / 32768)"
+            f"wave holds {wave.dtype}; it must hold floats within ±1 (for int16: wave / 32768)"
         )
-    if not (wave.ndim == 1 or wave.ndim == 2 and len(wave) == 2):
+    if not (wave.ndim == 1 or (wave.ndim == 2 and len(wave) == 2)):
         raise ValueError(f"wave has shape {wave.shape}; it must be (samples,) or (2, samples)")
     if not wave.size:
         raise ValueError("wave is empty")

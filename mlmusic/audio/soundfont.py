@@ -103,8 +103,14 @@ _INSTRUMENT = np.dtype([("name", "S20"), ("bag", "<u2")])
 _BAG = np.dtype([("generator", "<u2"), ("modulator", "<u2")])
 _GENERATOR = np.dtype([("kind", "<u2"), ("amount", "<i2")])
 _SAMPLE = np.dtype(
-    [("name", "S20"), ("start", "<u4"), ("end", "<u4"), ("loop_start", "<u4"), ("loop_end", "<u4")]
-    + [("rate", "<u4"), ("root", "u1"), ("correction", "i1"), ("link", "<u2"), ("type", "<u2")]
+    [
+        ("name", "S20"),
+        *((field, "<u4") for field in ("start", "end", "loop_start", "loop_end", "rate")),
+        ("root", "u1"),
+        ("correction", "i1"),
+        ("link", "<u2"),
+        ("type", "<u2"),
+    ]
 )
 _RECORDS = {
     "phdr": _PRESET,
@@ -273,7 +279,7 @@ class SoundFont:
 
         start = address("start", Gen.START_OFFSET, Gen.START_COARSE_OFFSET)
         end = address("end", Gen.END_OFFSET, Gen.END_COARSE_OFFSET)
-        if end - start < 2 or not row["rate"]:
+        if end - start < 2 or not 400 <= row["rate"] <= 192_000:  # 50,000 is section 7.10's limit
             return None
         loop = None
         if zone.get(Gen.SAMPLE_MODES, 0) & 1:

@@ -223,10 +223,10 @@ def _limit(mix: np.ndarray, rate: int) -> None:
         return
     need = np.minimum(1.0, CEILING / np.maximum(peaks, 1e-9))  # the gain that each block needs
     points = np.minimum(np.append(need, 1.0), np.append(1.0, need))  # one at each block's edge
-    spread = 5
-    wide = np.pad(points, 2 * spread, constant_values=1.0)
-    lowest = np.lib.stride_tricks.sliding_window_view(wide, 2 * spread + 1).min(axis=1)
-    smooth = np.convolve(lowest, np.ones(2 * spread + 1) / (2 * spread + 1), mode="valid")
+    spread = 10
+    wide = np.pad(points, spread, constant_values=1.0)
+    lowest = np.lib.stride_tricks.sliding_window_view(wide, spread + 1).min(axis=1)
+    smooth = sum(lowest[k : k + count + 1] for k in range(spread + 1)) / (spread + 1)
     for i in range(count):
         part = mix[:, i * block : (i + 1) * block]
         part *= np.linspace(smooth[i], smooth[i + 1], block, dtype=np.float32)[: part.shape[1]]

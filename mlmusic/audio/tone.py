@@ -197,6 +197,9 @@ def _resample(
         Length and rate of the result.
     """
     steps = sample.rate / rate * 2 ** (cents / 1200)  # samples of source for one of the result
+    # At most 1,024, far above hearing: a damaged SoundFont stays within memory. Rounded, as the
+    # last bit of a power differs between processors, and the places below add it up.
+    steps = np.rint(np.minimum(steps, 1024) * 2.0**32) / 2.0**32
     source, loop_start, loop = _source(sample, float(steps.max()))
     steady = steps.min() == steps.max()
     marks = np.arange(len(steps)) * CONTROL
@@ -252,7 +255,7 @@ def _interpolate(source: np.ndarray, place: np.ndarray) -> np.ndarray:
     """Read between samples along a Catmull–Rom cubic; place 0 is source[1]."""
     whole = place.astype(np.int64)
     x = (place - whole).astype(np.float32)
-    a, b, c, d = (source[whole + k] for k in range(4))
+    a, b, c, d = (source[k:][whole] for k in range(4))
     return b + x * 0.5 * (c - a + x * (2 * a - 5 * b + 4 * c - d + x * (3 * (b - c) + d - a)))
 
 
@@ -286,36 +289,45 @@ def _lowpass(wave: np.ndarray, cutoff: np.ndarray, q: int, rate: int) -> np.ndar
     padded[hop : hop + len(wave)] = wave
     frames = np.lib.stride_tricks.sliding_window_view(padded, 2 * hop)[::hop]  # (count, 2 hop)
 
-    table = _filters(max(q, 0), rate, 4 * hop)
+    # A frame's answer is longer than the frame, as the filter rings on: by the hops that it takes
+    # to fall by 60 dB where it rings longest, at the lowest cutoff.
+    lowest = 8.176 * 2 ** (max(float(cutoff.min()), 0) / 1200)
+    ringing = math.log(1000) * _resonance(q) / (math.pi * lowest) * rate
+    parts = 2 + min(max(math.ceil(ringing / hop), 1), 8)
+
+    real, imaginary = _filters(q, rate, parts * hop)
     middles = np.minimum(np.arange(count) * (hop // CONTROL), len(cutoff) - 1)
     rows = np.rint(np.clip(cutoff[middles], 0, highest) / _CUTOFF_STEP).astype(int)
-    rows = np.minimum(rows, len(table) - 1)
-
-    # Each frame's answer is two windows long, to let the filter ring: four hops.
-    out = np.zeros((count + 4, hop), np.float32)
+    out = np.zeros((count + parts, hop), np.float32)
     for start in range(0, count, 256):
-        part = slice(start, min(start + 256, count))
-        spectra = np.fft.rfft(frames[part] * window.astype(np.float32), 4 * hop)
-        answer = np.fft.irfft(spectra * table[rows[part]], 4 * hop)
-        answer = answer.astype(np.float32).reshape(-1, 4, hop)
-        for k in range(4):
-            out[part.start + k : part.stop + k] += answer[:, k]
+        some = slice(start, min(start + 256, count))
+        spectra = np.fft.rfft(frames[some] * window.astype(np.float32), parts * hop)
+        # In two products of one term each: the sum of two is rounded once on some processors.
+        spectra = spectra * real[rows[some]] + spectra * imaginary[rows[some]]
+        answer = np.fft.irfft(spectra, parts * hop).astype(np.float32).reshape(-1, parts, hop)
+        for k in range(parts):
+            out[some.start + k : some.stop + k] += answer[:, k]
     return out.ravel()[hop : hop + len(wave)]
 
 
+def _resonance(q: int) -> float:
+    """Quality factor of a peak of q centibels; 0 is flat (Butterworth)."""
+    return 10 ** (max(q, 0) / 200) * math.sqrt(0.5)
+
+
 @functools.lru_cache(maxsize=32)
-def _filters(q: int, rate: int, size: int) -> np.ndarray:
-    """Responses of the low-pass filter: (cutoffs, size / 2 + 1) complex64, a row every 50 cents.
+def _filters(q: int, rate: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Responses of the low-pass filter, a row every 50 cents, as real and imaginary parts.
 
     Two poles, from R. Bristow-Johnson's "Cookbook formulae for audio EQ biquad filter
-    coefficients". A `q` of 0 is flat (Butterworth); half of the resonance's height is taken off
-    the whole (section 8.1.3, generator 9).
+    coefficients". Half of the resonance's height is taken off the whole (section 8.1.3,
+    generator 9). Both arrays are complex64 (cutoffs, size / 2 + 1).
     """
     cents = np.arange(0, 1200 * math.log2(0.45 * rate / 8.176) + _CUTOFF_STEP, _CUTOFF_STEP)
     omega = 2 * np.pi * np.minimum(8.176 * 2 ** (cents / 1200), 0.45 * rate)[:, None] / rate
-    height = 10 ** (q / 200)
-    alpha = np.sin(omega) / (2 * height * math.sqrt(0.5))
+    alpha = np.sin(omega) / (2 * _resonance(q))
     z = np.exp(-2j * np.pi * np.arange(size // 2 + 1) / size)  # one sample's delay
     top = (1 - np.cos(omega)) / 2 * (1 + z) ** 2
     bottom = (1 + alpha) - 2 * np.cos(omega) * z + (1 - alpha) * z**2
-    return (top / bottom / math.sqrt(height)).astype(np.complex64)
+    response = top / bottom / 10 ** (max(q, 0) / 400)
+    return response.real.astype(np.complex64), (1j * response.imag).astype(np.complex64)

@@ -12,9 +12,11 @@ from typing import NoReturn
 # The modules themselves import nothing heavy.
 from mlmusic.datasets.base import Dataset
 from mlmusic.datasets.chorales import chorales
+from mlmusic.datasets.folksongs import folksongs
 from mlmusic.datasets.jsb import jsb, jsb_frames
+from mlmusic.datasets.tunes import tunes
 
-__all__ = ["Dataset", "chorales", "jsb", "jsb_frames"]
+__all__ = ["Dataset", "chorales", "folksongs", "jsb", "jsb_frames", "tunes"]
 
 
 def __getattr__(name: str) -> NoReturn:

@@ -8,20 +8,19 @@ package expects, so that a release which reads the sources better never meets an
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import hashlib
 import json
 import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mlmusic import _gc
 from mlmusic.score import NOTE_DTYPE, Score
 
 # Little-endian everywhere, so that the checksum means the same on every machine.
@@ -90,7 +89,7 @@ def load(
             f"Install music21 9.9 or 10.5 unchanged, and delete {path}",
             stacklevel=3,
         )
-    with _without_collecting():
+    with _gc.paused():
         return unpack(arrays)
 
 
@@ -248,18 +247,6 @@ def _remove_abandoned(path: Path) -> None:
     for part in path.parent.glob(f"{path.stem}*.part"):
         if time.time() - part.stat().st_mtime > 3600:
             part.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _without_collecting() -> Iterator[None]:
-    """Pause the garbage collector: nothing to find, and it would walk every new score."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _with_progress(scores: Iterable[Score], name: str, total: int | None) -> Iterable[Score]:

@@ -7,22 +7,18 @@ is the float nearest to the true fraction (triplets too). Format: W3C, MusicXML 
 
 from __future__ import annotations
 
-import io
 import itertools
 import math
 import xml.etree.ElementTree as ET
-import zipfile
-import zlib
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
+from mlmusic import _gc
+from mlmusic.readers import mxl
 from mlmusic.score import NOTE_DTYPE, Score
-
-MAX_BYTES = 64 * 2**20
-"""Larger documents, unpacked, are refused: a zip of some kilobytes may hold gigabytes."""
 
 _SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _QUARTERS = {
@@ -62,56 +58,13 @@ def read(path: str | Path, *, tempo: float = 120.0) -> Score:
     """
     path = Path(path)
     try:
-        return _score(_parse(_document(path)), tempo)
+        with _gc.paused():
+            return _score(mxl.root(path), tempo)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{path}: {error}") from None
 
 
-# From bytes to elements -----------------------------------------------------------------------
-
-
-def _document(path: Path) -> bytes:
-    """Return the score's XML, unpacked if it comes in a zip."""
-    with path.open("rb") as file:
-        data = _limited(file.read(MAX_BYTES + 1))
-    if not data.startswith(b"PK"):
-        return data
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            container = _parse(_member(archive, "META-INF/container.xml"))
-            names = [file.get("full-path") for file in container.iter("rootfile")]
-            if not names or not names[0]:
-                raise ValueError("META-INF/container.xml doesn't say which file is the score")
-            return _member(archive, names[0])
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        raise ValueError(f"the zip file is damaged ({error})") from None
-    except (RuntimeError, NotImplementedError) as error:  # encrypted; exotic compression
-        raise ValueError(f"the zip file can't be unpacked ({error})") from None
-
-
-def _member(archive: zipfile.ZipFile, name: str) -> bytes:
-    try:
-        with archive.open(name) as file:
-            # Never more than this, whatever size the directory claims.
-            return _limited(file.read(MAX_BYTES + 1))
-    except KeyError:
-        raise ValueError(f"the zip file has no {name}, so it isn't compressed MusicXML") from None
-
-
-def _limited(data: bytes) -> bytes:
-    if len(data) > MAX_BYTES:
-        raise ValueError(f"it's larger than {MAX_BYTES // 2**20} MB")
-    return data
-
-
-def _parse(data: bytes) -> ET.Element:
-    # Without entity definitions no text can grow; NULs are what UTF-16 puts between letters.
-    if b"<!ENTITY" in data.replace(b"\0", b""):
-        raise ValueError("it defines XML entities, which MusicXML doesn't need: refused")
-    try:
-        return ET.fromstring(data)
-    except (ET.ParseError, LookupError) as error:  # LookupError: an unknown encoding
-        raise ValueError(f"it isn't well-formed XML ({error})") from None
+# From elements to ticks -----------------------------------------------------------------------
 
 
 def _partwise(root: ET.Element) -> list[ET.Element]:
@@ -143,16 +96,16 @@ def _whole(text: str | None, what: str) -> int:
     raise ValueError(f"{what} {text!r} isn't a whole number")
 
 
-# From elements to ticks -----------------------------------------------------------------------
-
-
 class _Part:
     """One part's content, with positions in ticks.
 
     ``lengths`` (in ticks, one a measure) are given if other parts have longer measures.
     """
 
-    def __init__(self, part: ET.Element, ticks: int, lengths: list[int] | None = None) -> None:
+    def __init__(
+        self, number: int, part: ET.Element, ticks: int, lengths: list[int] | None = None
+    ) -> None:
+        self.number = number
         self.ticks = ticks
         self.id = part.get("id", "")
         self.notes: list[list] = []  # [onset, end, pitch, voice], voice as the file names it
@@ -266,12 +219,15 @@ class _Part:
     def _read_tempo(self, element: ET.Element, now: int) -> None:
         sound = element if element.tag == "sound" else element.find("sound")
         if sound is not None and sound.get("tempo"):
-            self.tempos[now] = float(sound.get("tempo", ""))
+            try:
+                self.tempos[now] = float(sound.get("tempo", ""))
+            except ValueError:
+                raise ValueError(f"tempo {sound.get('tempo')!r} isn't a number") from None
             return
         mark = element.find("direction-type/metronome")
         per_minute = "" if mark is None else mark.findtext("per-minute", "")
         if mark is not None and per_minute.strip().replace(".", "", 1).isdigit():
-            dots = len(mark.findall("beat-dot"))
+            dots = len(mark.findall("beat-unit-dot"))
             quarters = _QUARTERS.get(mark.findtext("beat-unit", ""), 1.0) * (2 - 0.5**dots)
             self.tempos[now] = float(per_minute) * quarters
 
@@ -309,20 +265,20 @@ def _time_signature(time: ET.Element) -> tuple[int, int]:
 def _score(root: ET.Element, default_tempo: float) -> Score:
     elements = _partwise(root)
     ticks = _ticks_per_quarter(root)
-    parts = [_Part(element, ticks) for element in elements]
+    parts = [_Part(i, element, ticks) for i, element in enumerate(elements)]
     if len({tuple(part.lengths) for part in parts}) > 1:
         # A part with a bar that isn't filled must not run ahead of the others.
         if len({len(part.lengths) for part in parts}) > 1:
             raise ValueError("the parts differ in their number of measures")
         lengths = [max(column) for column in zip(*(part.lengths for part in parts), strict=True)]
-        parts = [_Part(element, ticks, lengths) for element in elements]
+        parts = [_Part(i, element, ticks, lengths) for i, element in enumerate(elements)]
 
     named = [(part, voice) for part in parts for voice in part.voices or ["1"]]
     if len(named) > 256:
         raise ValueError(f"{len(named)} voices: a Score holds at most 256")
-    numbers = {(part.id, voice): number for number, (part, voice) in enumerate(named)}
+    numbers = {(part.number, voice): number for number, (part, voice) in enumerate(named)}
     rows = [
-        (onset / ticks, (end - onset) / ticks, pitch, 80, numbers[part.id, voice])
+        (onset / ticks, (end - onset) / ticks, pitch, 80, numbers[part.number, voice])
         for part in parts
         for onset, end, pitch, voice in part.notes
     ]
@@ -346,9 +302,9 @@ def _score(root: ET.Element, default_tempo: float) -> Score:
         metre=[(now / ticks, *signature) for now, signature in _metre(parts[0])],
         key=[(now / ticks, *signature) for now, signature in sorted(keys.items())],
         programs={
-            number: programs[part_id]
-            for (part_id, _), number in numbers.items()
-            if programs.get(part_id)
+            number: programs[part.id]
+            for number, (part, _) in enumerate(named)
+            if programs.get(part.id)
         },
         title=next((" ".join(title.split()) for title in titles if title), ""),
         lyrics={v: [(now / ticks, text) for now, text in line] for v, line in lyrics.items()},
@@ -372,8 +328,8 @@ def _metre(part: _Part) -> Iterator[tuple[int, tuple[int, int]]]:
         if not stated and start == 0 and 0 < stop < bar and stop != part.end:
             due = Fraction(stop)  # a pickup: the first metre stands behind it
             continue
-        while due < start:
-            due += bar  # an overlong measure counts as several bars
+        if due < start:  # an overlong measure counts as several bars
+            due += bar * math.ceil((start - due) / bar)
         if due > start and due in bar_lines and not changed and stated:
             continue  # the second half of a bar
         if due != start or changed or not stated:
@@ -385,17 +341,18 @@ def _metre(part: _Part) -> Iterator[tuple[int, tuple[int, int]]]:
 
 
 def _lyrics(
-    parts: list[_Part], numbers: dict[tuple[str, str], int]
+    parts: list[_Part], numbers: dict[tuple[int, str], int]
 ) -> tuple[dict[int, list[tuple[int, str]]], list[tuple[str, int, int, str]]]:
     """Choose one line of text a voice: the first, and the next ones outside its span."""
     chosen: dict[int, list[tuple[int, str]]] = {}
     rest = []
     for part in parts:
         spans: list[tuple[int, int]] = []
+        first_voice = next(iter(part.voices), "1")
         for line in sorted({entry[0] for entry in part.lyrics}, key=lambda n: (len(n), n)):
             entries = [entry for entry in part.lyrics if entry[0] == line]
             for _, voice, now, text in entries:
-                number = numbers.get((part.id, voice), numbers[part.id, next(iter(part.voices))])
+                number = numbers.get((part.number, voice), numbers[part.number, first_voice])
                 if any(first <= now <= last for first, last in spans):
                     rest.append((line, number, now, text))
                 else:

@@ -25,8 +25,8 @@ def to_grid(score: Score, steps_per_quarter: int = 4, *, quantize: bool = False)
     steps_per_quarter : int
         4 gives sixteenth notes.
     quantize : bool
-        Round onsets and ends to the nearest step (a note keeps at least one); otherwise a note
-        off the grid is an error.
+        Round onsets and ends to the nearest step (a note keeps at least one; of two that begin on
+        one step, the longer is kept); otherwise a note off the grid is an error.
 
     Returns
     -------
@@ -39,19 +39,32 @@ def to_grid(score: Score, steps_per_quarter: int = 4, *, quantize: bool = False)
     ValueError
         If a note is off the grid, or overlaps another one of its voice; the message names it.
     """
+    _check_one_at_a_time(score)
     starts, stops = _steps(score, steps_per_quarter, quantize)
-    rows = int(score.notes["voice"].max(initial=0)) + 1
+    notes = score.notes
+    rows = int(notes["voice"].max(initial=0)) + 1
     grid = np.full((rows, int(stops.max(initial=0))), REST, np.int16)
-    for i, (start, stop) in enumerate(zip(starts, stops, strict=True)):
-        cells = grid[score.notes["voice"][i], start:stop]
-        if (cells != REST).any():
-            raise ValueError(
-                f"two notes of voice {score.notes['voice'][i]} overlap"
-                f" ({name_note(score.notes, i)}): a grid holds one note a voice"
-            )
-        cells[0] = score.notes["pitch"][i]
-        cells[1:] = HOLD
+    last: dict[int, int] = {}
+    for i, (voice, start, stop) in enumerate(zip(notes["voice"], starts, stops, strict=True)):
+        rival = last.get(voice)
+        if rival is not None and starts[rival] == start:
+            if notes["duration"][rival] >= notes["duration"][i]:
+                continue
+        last[voice] = i
+        grid[voice, start] = notes["pitch"][i]
+        grid[voice, start + 1 : stop] = HOLD
     return grid
+
+
+def _check_one_at_a_time(score: Score) -> None:
+    for voice in score.voices:
+        notes = score.notes[score.notes["voice"] == voice]
+        early = notes["onset"][1:] < (notes["onset"] + notes["duration"])[:-1] - 1e-9
+        if early.any():
+            raise ValueError(
+                f"two notes of voice {voice} overlap ({name_note(notes, int(np.argmax(early)) + 1)}"
+                " of that voice): a grid holds one note a voice"
+            )
 
 
 def from_grid(grid: np.ndarray, steps_per_quarter: int = 4) -> np.ndarray:
@@ -206,7 +219,8 @@ def _steps(score: Score, steps_per_quarter: int, quantize: bool) -> tuple[np.nda
     exact = exact * steps_per_quarter
     steps = np.rint(exact).astype(np.int64)
     if not quantize:
-        off = (np.abs(exact - steps) > 1e-6).any(axis=0)
+        # A note shorter than the tolerance would be stretched to a step.
+        off = (np.abs(exact - steps) > 1e-6).any(axis=0) | (steps[1] == steps[0])
         if off.any():
             i = int(np.argmax(off))
             raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 from math import lcm
@@ -20,13 +21,14 @@ from mlmusic.tokens.base import (
     refuse_range,
 )
 
-DURATIONS = "1/12 1/8 1/6 1/4 1/3 3/8 1/2 3/4 1 3/2 2 3 4".split()
+DURATIONS = "1/12 1/8 1/6 1/4 1/3 3/8 1/2 2/3 3/4 1 3/2 2 3 4".split()
 """Note values of `MelodyVocabulary` in quarter notes; the others are ties of these."""
 
 METRES = (
-    "1/4 2/4 3/4 4/4 5/4 6/4 7/4 8/4 2/2 3/2 4/2 6/2 3/1 4/1 3/8 4/8 5/8 6/8 7/8 9/8 12/8".split()
-)
-"""Metres of `MelodyVocabulary`."""
+    "1/8 3/8 4/8 5/8 6/8 7/8 9/8 12/8 1/4 2/4 3/4 4/4 5/4 6/4 7/4 8/4 9/4 10/4"
+    " 2/2 3/2 4/2 6/2 3/1 4/1"
+).split()
+"""Metres of `MelodyVocabulary`: those that some tunes and folk songs share."""
 
 MAX_DURATION = 100_000
 """In quarter notes: longer (14 hours at 120 bpm) is a mistake, not music."""
@@ -40,8 +42,8 @@ class MelodyVocabulary(Vocabulary):
     before is a pickup.
 
     `decode` gives back onset, duration and pitch of every note, and the metre up to the last
-    one's end. Velocity, voice number, tempo, key and everything else are lost: pass them to
-    `decode` as fields.
+    one's end; times are whole ticks, ``ticks_per_quarter`` of them in a quarter note. Velocity,
+    voice number, tempo, key and everything else are lost: pass them to `decode` as fields.
 
     Parameters
     ----------
@@ -56,6 +58,8 @@ class MelodyVocabulary(Vocabulary):
     ----------
     bar : int
         Id of a bar line.
+    ticks_per_quarter : int
+        The finest grid on which all note values lie.
     durations : float array, shape (size,)
         Quarter notes that each token lasts; 0 for bar lines and what isn't music. With
         `pitches` it splits each token into its two halves, for example to embed them apart.
@@ -83,6 +87,9 @@ class MelodyVocabulary(Vocabulary):
         if not values or values[0] <= 0:
             raise ValueError(f"durations must be positive, and at least one: {list(durations)}")
         self.metres = tuple(metres)
+        for metre in self.metres:
+            if not re.fullmatch(r"[1-9]\d*/[1-9]\d*", metre):
+                raise ValueError(f"a metre is written like '6/8', not {metre!r}")
         # Time is counted in whole ticks, so that three thirds are exactly one.
         self.ticks_per_quarter = lcm(*(value.denominator for value in values))
         self._values = np.array([int(value * self.ticks_per_quarter) for value in values])
@@ -138,30 +145,20 @@ class MelodyVocabulary(Vocabulary):
         cuts = np.unique(np.concatenate([[0], starts, stops, lines]))
         here, lengths = cuts[:-1], np.diff(cuts)
         note = np.searchsorted(starts, here, side="right") - 1  # the last to start by then; or -1
-        silent = (note < 0) | (here >= np.append(stops, 0)[note])
-        events = np.append(notes["pitch"], REST)[note]
-        events = np.where(np.append(starts, -1)[note] == here, events, HOLD)
-        events[silent] = REST
+        events = np.where(
+            np.append(starts, -1)[note] == here, np.append(notes["pitch"], 0)[note], HOLD
+        )
+        events[(note < 0) | (here >= np.append(stops, 0)[note])] = REST
 
         # Spell each stretch as note values; all but the first of a note's are ties.
-        unique, which = np.unique(lengths, return_inverse=True)
-        spelled = [self._spell(int(length)) for length in unique]
-        for i in np.flatnonzero([not values for values in spelled]):
-            at = int(np.argmax(which == i))
-            place = f"note {note[at]} at onset" if not silent[at] else "the rest at onset"
-            raise ValueError(
-                f"{place} {here[at] / self.ticks_per_quarter:.6g}: no note values add up to "
-                f"{Fraction(int(unique[i]), self.ticks_per_quarter)} quarter notes"
-            )
-        values = np.array([v for i in which for v in spelled[i]], np.int64)
-        counts = np.array([len(spelled[i]) for i in which], np.int64)
+        values, counts = self._spell_all(here, lengths, events)
         begins = np.cumsum(counts) - counts
         events = np.repeat(events, counts)
         tied = np.ones(len(events), bool)
         tied[begins] = False
         events[tied & (events >= 0)] = HOLD
-        rows = np.where(events >= 0, events - self.low + 2, events - REST)
-        tokens = self._first + rows.astype(np.int64) * len(self._values) + values
+        rows = np.where(events >= 0, events - self.low + 2, events - REST).astype(np.int64)
+        tokens = self._first + rows * len(self._values) + values
         return self._wrapped(np.insert(tokens, begins[np.searchsorted(here, lines)], marks), ends)
 
     def decode(
@@ -219,7 +216,7 @@ class MelodyVocabulary(Vocabulary):
         ticks = np.rint(exact).astype(np.int64)
         refuse(
             notes,
-            (np.abs(exact - ticks) > 1e-6).any(axis=0),
+            (np.abs(exact - ticks) > 1e-6).any(axis=0) | (ticks[0] == ticks[1]),
             lambda note: (
                 f"with duration {note['duration']:.6g} lies between ticks of "
                 f"1/{self.ticks_per_quarter} quarter note, the finest that the note values allow"
@@ -279,6 +276,23 @@ class MelodyVocabulary(Vocabulary):
                 metre = [int(part) for part in self.names[body[i]].split("/")]
             entries.append((tick, metre[0], metre[1]))
         return [(tick / self.ticks_per_quarter, n, d) for tick, n, d in entries] or [(0.0, 4, 4)]
+
+    def _spell_all(
+        self, here: np.ndarray, lengths: np.ndarray, events: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Note values of all stretches in a row, and how many each stretch takes."""
+        unique, which = np.unique(lengths, return_inverse=True)
+        spelled = [self._spell(int(length)) for length in unique]
+        impossible = np.array([not values for values in spelled], bool)[which]
+        if impossible.any():
+            i = int(np.argmax(impossible))
+            what = "the rest" if events[i] == REST else f"note {(events[: i + 1] >= 0).sum() - 1}"
+            raise ValueError(
+                f"{what} at onset {here[i] / self.ticks_per_quarter:.6g}: no note values add up to"
+                f" {Fraction(int(lengths[i]), self.ticks_per_quarter)} quarter notes"
+            )
+        values = np.array([value for i in which for value in spelled[i]], np.int64)
+        return values, np.array([len(spelled[i]) for i in which], np.int64)
 
     def _spell(self, ticks: int) -> tuple[int, ...]:
         """Write a length as the fewest note values, long before short; () if there is no way."""

@@ -50,7 +50,7 @@ BEAT = [
 ]
 
 
-def test_score(program: int) -> Score:
+def phrase(program: int) -> Score:
     """Make a phrase for a program, of those pitches that its preset holds.
 
     FluidSynth is silent on the others, where `synthesize` stretches the nearest sample.
@@ -84,7 +84,7 @@ def fluidsynth(score: Score, rate: int = RATE) -> np.ndarray:
 
 def correlation(program: int) -> float:
     """Pearson correlation of the two log-mel spectrograms (dB, 80 dB deep) over all their cells."""
-    score = test_score(program)
+    score = phrase(program)
     ours = synthesize(score, RATE)
     theirs = fluidsynth(score).mean(axis=0)[: len(ours)]
     theirs = np.pad(theirs, (0, len(ours) - len(theirs)))

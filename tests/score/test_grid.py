@@ -37,7 +37,7 @@ def test_piano_roll_round_trip_keeps_velocity_too(score):
 def test_a_chord_fits_a_piano_roll_but_not_a_grid():
     score = Score([(0, 1, 60), (0, 1, 64)])
     assert Score.from_pianoroll(score.to_pianoroll()) == score
-    with pytest.raises(ValueError, match=r"two notes of voice 0 overlap \(note 1, onset 0.0\)"):
+    with pytest.raises(ValueError, match=r"two notes of voice 0 overlap \(note 1, onset 0.0 of"):
         score.to_grid()
 
 
@@ -49,8 +49,20 @@ def test_off_the_grid_is_named_or_rounded_on_request():
     assert score.to_grid(12).shape == (1, 16)
 
 
+def test_a_note_too_short_for_any_step_is_off_the_grid():
+    with pytest.raises(ValueError, match="lies off the grid"):
+        Score([(0, 1e-9, 60)]).to_grid()
+
+
 def test_quantising_never_loses_a_note():
     assert Score([(0.05, 0.01, 60)]).to_grid(quantize=True).tolist() == [[60]]
+
+
+def test_quantising_keeps_the_longer_of_two_notes_on_one_step():
+    turn = Score([(0, 0.75, 60), (0.75, 0.125, 62), (0.875, 0.125, 60), (1, 1, 64)])
+    assert turn.to_grid(2, quantize=True).tolist() == [[60, HOLD, 64, HOLD]]
+    short = Score([(0, 0.9, 60), (0.9, 0.1, 61), (1, 1, 62)])
+    assert short.to_grid(1, quantize=True).tolist() == [[60, 62]]
 
 
 def test_one_pitch_twice_at_once_is_named():

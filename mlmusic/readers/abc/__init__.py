@@ -39,6 +39,7 @@ _TEXT_FIELDS = {
     "S": "source",
     "Z": "transcription",
 }
+_NEWLINE = re.compile(r"\r?\n|\r")  # str.splitlines() would cut at control characters, too
 _FIELD = re.compile(r"([A-Za-z]):(.*)")
 _MUSIC = re.compile(r"[A-Ga-gxz]:[|:\]]")  # in the body: a note before a repeat sign, not a field
 _HEADER = re.compile(r"[A-Za-z]:|%|\s*$")
@@ -85,7 +86,8 @@ def parse(
     Score
         One voice for each V: field. Grace notes take no time: they are in ``meta["graces"]`` as
         (onset, pitch). Text fields are in ``meta`` under their names (``rhythm``, ``origin``,
-        ``book``, …), further titles in ``meta["titles"]``, the M: field in ``meta["metre"]``.
+        ``book``, …), several titles in ``meta["titles"]``, the first M: and Q: field in
+        ``meta["metre"]`` and ``meta["tempo"]``.
         The metre is restated where a bar is irregular; in free metre (``M:none``) each bar is
         stated with its own length. Of several verses, the first is in ``lyrics``.
 
@@ -137,8 +139,8 @@ def parse(
 
 def _numbered(header: str, text: str, first_line: int) -> Iterator[tuple[int, str]]:
     """Yield each line with its number, to the first empty line; join `+:` to the line before."""
-    lines = [(n, line) for n, line in enumerate(header.splitlines(), 1) if line.strip()]
-    for n, line in enumerate(text.splitlines(), first_line):
+    lines = [(n, line) for n, line in enumerate(_NEWLINE.split(header), 1) if line.strip()]
+    for n, line in enumerate(_NEWLINE.split(text), first_line):
         if line.strip():
             lines.append((n, line))
         elif lines and lines[-1][0] >= first_line:
@@ -153,7 +155,7 @@ def _numbered(header: str, text: str, first_line: int) -> Iterator[tuple[int, st
 
 
 def _score(body: Body, fields: dict[str, list[str]], expand_repeats: bool) -> Score:
-    voices = [lay_out(voice, expand_repeats) for voice in body.voices.values()]
+    voices = [lay_out(voice, expand_repeats) for voice in body.voices.values() if voice.lengths]
     notes = np.empty(sum(len(voice.pitch) for voice in voices), NOTE_DTYPE)
     notes["velocity"] = _VELOCITY
     end = 0
@@ -170,8 +172,9 @@ def _score(body: Body, fields: dict[str, list[str]], expand_repeats: bool) -> Sc
     for letter, name in _TEXT_FIELDS.items():
         if fields.get(letter):
             meta[name] = "\n".join(map(decode_text, fields[letter]))
-    if fields.get("M"):
-        meta["metre"] = fields["M"][0]
+    for letter, name in (("M", "metre"), ("Q", "tempo")):
+        if fields.get(letter):
+            meta[name] = fields[letter][0]
     if titles[1:]:
         meta["titles"] = titles
     if any(voice.graces for voice in voices):
@@ -206,7 +209,7 @@ def split_book(text: str) -> tuple[str, list[Tune]]:
     parts = re.split(r"^(?=X:)", text, flags=re.MULTILINE)
     above = parts[0].lstrip("\ufeff")
     block = above.split("\n\n")[0]
-    header = block if all(_HEADER.match(line) for line in block.splitlines()) else ""
+    header = block if all(_HEADER.match(line) for line in block.split("\n")) else ""
     line = 1 + above.count("\n")
     tunes = []
     for part in parts[1:]:

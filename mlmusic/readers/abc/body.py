@@ -30,14 +30,14 @@ TICKS = 2**12 * 3**3 * 5 * 7 * 11 * 13
 _TOKEN = re.compile(
     r"""
     (?P<note>(?:\^\^?|__?|=)?[A-Ga-g][,']*[\d/]*)
-  | (?P<skip>(?: [\s`)~.H-Wh-wy$\\\#*;?@] | \((?!\d) | "[^"]*" | !(?:[^!|\[\]{}]*!)?
-        | \+[A-Za-z.()<>]+\+ )+)
+  | (?P<skip>(?: [\s`)~.H-Wh-wy$\\\#*;?@] | \((?!\d) | "[^"]*" | \+[A-Za-z.()<>]+\+
+        | !(?: [^!|\s\[\]{}]*! | (?=[^!|]*[H-Wh-wy])[^!|\[\]{}]*! )? )+)
   | (?P<bar>(?:[|:\]]|\[(?=[|\]]))+(?:\d[\d,-]*)?)
   | (?P<broken><+|>+)
   | (?P<tuplet>\(\d(?::\d?){0,2})
   | (?P<rest>[zx][\d/]*)
   | (?P<tie>-)
-  | (?P<grace>\{[^{}]*\})
+  | (?P<grace>\{[^{}]*\}-?)
   | (?P<ending>\[\s*\d[\d,-]*)
   | (?P<field>\[[A-Za-z]:[^\]]*\])
   | (?P<chord>\[[^\[\]|]*\][\d/]*)
@@ -328,7 +328,7 @@ class Body:
         """Sound notes together (section 4.17); the first one's length is the chord's."""
         inside, _, factor = token[1:].rpartition("]")
         numerator, denominator = length_factor(factor)
-        sounding, tied, length = {}, {}, None
+        pitches, sounding, tied, length = set(), {}, {}, None
         for match in _IN_CHORD.finditer(inside):
             if match[3]:
                 raise ValueError(f"can't read {match[3]!r} in the chord {token!r}")
@@ -337,13 +337,12 @@ class Body:
             note = read_note(match[1])
             length = length or note.length
             sounding[note.natural] = voice.sound(note, self.propagate)
+            pitches.add(sounding[note.natural])
             if match[2]:
                 tied[note.natural] = sounding[note.natural]
         if length is None:
             raise ValueError(f"the chord {token!r} has no notes")
-        voice.add(
-            (length[0] * numerator, length[1] * denominator), tuple(sorted({*sounding.values()}))
-        )
+        voice.add((length[0] * numerator, length[1] * denominator), tuple(sorted(pitches)))
         voice.last = sounding
         if tied:
             voice.tied, voice.ties[len(voice.lengths) - 1] = tied, frozenset(tied.values())
@@ -376,8 +375,11 @@ class Body:
         voice.mark(Mark(0, endings=ending_numbers(token)))
 
     def _grace(self, voice: Voice, token: str) -> None:
-        """Grace notes (section 4.12) take no time; their accidentals reach as others do."""
-        for match in _IN_CHORD.finditer(token.strip("{/}")):
+        """Keep grace notes (4.12), which take no time; their accidentals reach as others do.
+
+        A `-` after them slurs them to the next note: it's no tie of the note before.
+        """
+        for match in _IN_CHORD.finditer(token.strip("{/}-")):
             if match[1]:
                 pitch = voice.sound(read_note(match[1]), self.propagate)
                 voice.graces.append((len(voice.lengths), pitch))

@@ -34,9 +34,11 @@ def lay_out(voice: Voice, expand_repeats: bool = False) -> Timeline:
     metre, key, tempo, lyrics, graces = [], [], [], [], []
     lines: set[Ticks] = set()
     time: Ticks = 0
+    held: dict[int, int] = {}  # pitch -> its place in `onset`, where it ties on
+    end = 0  # of the range before
     for first, last in playing_order(voice, expand_repeats):
         shift = time - before[first]
-        held: dict[int, int] = {}  # pitch -> its place in `onset`, where it ties on
+        held, end = held if first == end else {}, last
         for i in range(first, last):
             sounding = pitches[i]
             if sounding is None:
