@@ -38,7 +38,7 @@ class _Piece:
     start: int
     end: int
     notes: list[tuple[int, bool, bool]]  # pitch, tied from the left, tied to the right
-    triplet: bool = False
+    triplet: int = -1  # the tick at which its triplet starts
     signs: list[str] = field(default_factory=list)  # MEI attributes of each note's pitch
 
 
@@ -205,29 +205,45 @@ def _pieces(part: np.ndarray, bars: list[_Bar]) -> list[list[_Piece]]:
     edges = np.array([bar.start for bar in bars])
     origins = np.array([bar.origin for bar in bars])
 
-    def beats(times: np.ndarray) -> np.ndarray:
-        bar = np.maximum(np.searchsorted(edges, times, side="right") - 1, 0)
-        return times - (times - origins[bar]) % TICKS
+    def beat(time: int, length: int) -> int:
+        """Return the start of the beat, or part of one, that holds a time."""
+        bar = max(int(np.searchsorted(edges, time, side="right")) - 1, 0)
+        return time - (time - int(origins[bar])) % length
 
-    points = np.concatenate([onsets, ends])
-    triplets = set()
-    for beat in np.unique(beats(points)).tolist():
-        inside = points[beats(points) == beat] - beat
-        if np.any(inside % 3) and not np.any(inside % 8):
-            triplets.add(beat)
+    # Where points lie on thirds but not on sixty-fourths, a beat is a triplet; else half of one.
+    triplets: dict[int, int] = {}
+    for length in (TICKS, TICKS // 2):
+        inside: dict[int, list[int]] = {}
+        for time in (*onsets.tolist(), *ends.tolist()):
+            if beat(time, TICKS) not in triplets:
+                inside.setdefault(beat(time, length), []).append(time - beat(time, length))
+        for start, offsets in inside.items():
+            thirds = any(t % 3 for t in offsets) and not any(t % (length // 6) for t in offsets)
+            if thirds and length // 2 not in offsets and start >= 0:
+                triplets[start] = length
+
+    def triplet(time: int) -> int:
+        """Return the start of the triplet that holds a time, or -1."""
+        for length in (TICKS, TICKS // 2):
+            if triplets.get(start := beat(time, length)) == length:
+                return start
+        return -1
 
     def snap(times: np.ndarray) -> np.ndarray:
-        start = beats(times)
-        offset = times - start
-        coarse = np.where(offset % 3 == 0, offset, (offset + 3) // 6 * 6)
-        return np.where(np.isin(start, list(triplets)), times, start + coarse)
+        snapped = []
+        for time in times.tolist():
+            start = beat(time, TICKS)
+            offset = time - start
+            exact = offset % 3 == 0 or triplet(time) >= 0
+            snapped.append(time if exact else start + (offset + 3) // 6 * 6)
+        return np.array(snapped, dtype=int)
 
     onsets, ends = snap(onsets), snap(ends)
-    smallest = np.where(np.isin(beats(onsets), list(triplets)), 8, 6)
-    ends = np.maximum(ends, onsets + smallest)
+    smallest = [triplets[t] // 6 if (t := triplet(time)) >= 0 else 6 for time in onsets.tolist()]
+    ends = np.where(ends > onsets, ends, onsets + np.array(smallest, dtype=int))
     cuts = {*onsets.tolist(), *ends.tolist(), *edges.tolist(), bars[-1].end}
-    for beat in triplets:
-        cuts |= {beat, beat + TICKS}
+    for start, length in triplets.items():
+        cuts |= {start, start + length}
     cuts = sorted(cut for cut in cuts if cut <= bars[-1].end)
 
     written: list[list[_Piece]] = [[] for _ in bars]
@@ -240,13 +256,13 @@ def _pieces(part: np.ndarray, bars: list[_Bar]) -> list[list[_Piece]]:
             sounding.append(order[coming])
             coming += 1
         b = int(np.searchsorted(edges, start, side="right")) - 1
-        triplet = int(beats(np.array([start]))[0]) in triplets
-        pairs = _split(start, end, bars[b], bool(sounding), triplet)
+        third = triplet(start)
+        pairs = _split(start, end, bars[b], bool(sounding), third >= 0)
         for left, right in pairs:
             chord = {int(part["pitch"][i]): (bool(onsets[i] < left), bool(ends[i] > right))
                      for i in sounding}  # fmt: skip
             notes = [(pitch, *ties) for pitch, ties in sorted(chord.items())]
-            written[b].append(_Piece(left, right, notes, triplet))
+            written[b].append(_Piece(left, right, notes, third))
     return written
 
 
@@ -254,7 +270,12 @@ def _split(start: int, end: int, bar: _Bar, sounds: bool, triplet: bool) -> list
     """Cut a span that lies in one bar into note values that show the beats."""
     length = end - start
     if triplet:
-        return [(start, end)] if length * 3 // 2 in VALUES else [(start, end - 8), (end - 8, end)]
+        last = 8 if length == 40 else 4
+        return (
+            [(start, end)]
+            if length * 3 // 2 in VALUES
+            else [(start, end - last), (end - last, end)]
+        )
     if not sounds and length == bar.end - bar.start:
         return [(start, end)]
     count, unit = bar.metre
@@ -266,7 +287,7 @@ def _split(start: int, end: int, bar: _Bar, sounds: bool, triplet: bool) -> list
         crosses = a // beat != (b - 1) // beat
         fits = not crosses or (a % beat == 0 and b % beat == 0)
     else:
-        value = length if length in NAMES else length * 2 // 3
+        value = length if length in NAMES else max(1, length * 2 // 3)
         fits = a % value == 0 if not sounds else (2 * a) % value == 0
         fits = fits and (sounds or length in NAMES)
     if length in VALUES and fits:
@@ -322,10 +343,12 @@ def _layer(score: Score, bar: _Bar, voice: int, pieces: list[_Piece], place: str
         return "<mRest/>"
     syllables = _syllables(score, voice)
     fermatas = {round(float(onset) * TICKS) for onset in score.meta.get("fermatas", ())}
-    groups: list[tuple[tuple[bool, int], list[_Piece]]] = []
+    groups: list[tuple[tuple[int, int], list[_Piece]]] = []
     for piece in pieces:
-        beamed = piece.triplet or _written(piece) < TICKS
-        name = (piece.triplet, _beam(piece, pieces, bar) if beamed else piece.start)
+        name = (piece.triplet, -1)
+        if piece.triplet < 0:
+            short = _written(piece) < TICKS
+            name = (-1, _beam(piece, pieces, bar) if short else piece.start)
         if groups and groups[-1][0] == name:
             groups[-1][1].append(piece)
         else:
@@ -344,14 +367,14 @@ def _layer(score: Score, bar: _Bar, voice: int, pieces: list[_Piece], place: str
             texts[short[0]] = "<beam>" + texts[short[0]]
             texts[short[-1]] += "</beam>"
         text = "".join(texts)
-        written.append(f'<tuplet num="3" numbase="2">{text}</tuplet>' if triplet else text)
+        written.append(f'<tuplet num="3" numbase="2">{text}</tuplet>' if triplet >= 0 else text)
     return "".join(written)
 
 
 def _written(piece: _Piece) -> int:
     """Return the written value in ticks: in a triplet, two thirds of it sound."""
     length = piece.end - piece.start
-    return length * 3 // 2 if piece.triplet else length
+    return length * 3 // 2 if piece.triplet >= 0 else length
 
 
 def _beam(piece: _Piece, pieces: list[_Piece], bar: _Bar) -> int:
@@ -359,10 +382,10 @@ def _beam(piece: _Piece, pieces: list[_Piece], bar: _Bar) -> int:
     count, unit = bar.metre
     at = piece.start - bar.origin
     group = 4 * TICKS // unit * (3 if count % 3 == 0 else 2) if unit >= 8 else TICKS
-    if count == unit and not piece.triplet:
+    if count == unit:
         half = at // (2 * TICKS)
         near = [p for p in pieces if (p.start - bar.origin) // (2 * TICKS) == half]
-        if all(_written(p) >= TICKS // 2 and not p.triplet for p in near):
+        if all(_written(p) >= TICKS // 2 and p.triplet < 0 for p in near):
             group = 2 * TICKS
     return at // group * group + bar.origin
 

@@ -137,9 +137,11 @@ def piano_roll(score: Score, labels: dict[int, str], width: int = WIDTH) -> Pict
     pitched = [v for v in score.voices if score.programs.get(v, 0) != 128]
     sounding = notes["pitch"][np.isin(notes["voice"], pitched)] if pitched else notes["pitch"]
     low, high = int(sounding.min()) - 2, int(sounding.max()) + 2
-    has_drums = len(pitched) < len(score.voices)
     lane = max(3.0, min(9.0, 220 / (high - low + 1)))  # pixels a semitone
-    drum_lane = 16 if has_drums and pitched else 0
+    # Drums have no pitch to speak of: a lane each, below the pitches.
+    struck = notes["pitch"][~np.isin(notes["voice"], pitched)] if pitched else []
+    drums_at = {pitch: 8 + 6 * i for i, pitch in enumerate(sorted(set(struck))[::-1])}
+    drum_lane = 4 + 6 * len(drums_at) if drums_at else 0
     row_height = round(18 + lane * (high - low + 1) + drum_lane + 6)
 
     starts = _row_starts(lines)
@@ -161,6 +163,7 @@ def piano_roll(score: Score, labels: dict[int, str], width: int = WIDTH) -> Pict
         rows.append(Row(top, bottom + drum_lane, [start, end], [GUTTER, right]))
         body.append(_lanes(low, high, lane, y, right))
         body.append(_bars(score, lines, start, end, x, top, bottom + drum_lane))
+        places: list[tuple[float, int, str]] = []
         for index, voice in enumerate(score.voices):
             mine = notes[notes["voice"] == voice]
             ends = mine["onset"] + mine["duration"]
@@ -169,15 +172,11 @@ def piano_roll(score: Score, labels: dict[int, str], width: int = WIDTH) -> Pict
             for note in mine:
                 a = max(float(note["onset"]), start)
                 b = min(float(note["onset"] + note["duration"]), end)
-                middle = bottom + 10 if drums else y(int(note["pitch"]))
+                middle = bottom + drums_at[note["pitch"]] if drums else y(int(note["pitch"]))
                 boxes[voice].append((x(a), max(1.2, (b - a) * scale - 2.2), middle))
             if len(mine) and len(score.voices) > 1 and not drums:
-                body.append(
-                    f'<text x="{GUTTER - 5}" y="{number(y(int(mine[0]["pitch"])) + 3.5)}" '
-                    f'text-anchor="end" font-weight="bold" fill="{COLOURS[index % len(COLOURS)]}" '
-                    f'stroke="#fff" stroke-width="3" paint-order="stroke">'
-                    f"{escape(labels.get(voice, str(voice + 1)))}</text>"
-                )
+                places.append((y(int(mine[0]["pitch"])) + 3.5, index, labels.get(voice, "")))
+        body.append(_labels(places))
     for index, voice in enumerate(score.voices):
         pattern, style = filling(index)
         defs.append(pattern)
@@ -189,6 +188,18 @@ def piano_roll(score: Score, labels: dict[int, str], width: int = WIDTH) -> Pict
     return Picture(
         svg(width, height, f"<defs>{''.join(defs)}</defs>{''.join(body)}"), width, height, rows
     )
+
+
+def _labels(places: list[tuple[float, int, str]]) -> str:
+    """Write voice labels (y, voice index, text) beside their first notes, none over another."""
+    written, free = "", 0.0
+    for y, index, text in sorted(places):
+        at, free = max(y, free), max(y, free) + 10
+        written += (
+            f'<text x="{GUTTER - 5}" y="{number(at)}" text-anchor="end" font-weight="bold" '
+            f'fill="{COLOURS[index % len(COLOURS)]}">{escape(text)}</text>'
+        )
+    return written
 
 
 def _row_starts(lines: np.ndarray, quarters: float = 56.0) -> list[tuple[float, float]]:

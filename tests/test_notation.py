@@ -171,6 +171,17 @@ def test_beams_follow_the_beat():
     assert beams((3, 8)) == [3, 3, 3, 3]
 
 
+def test_triplets_of_a_beat_and_of_half_a_beat():
+    half = [(0.5 + i / 6, 1 / 6, 60 + i) for i in range(3)]
+    score = Score([(0, 0.5, 72), *half, *((1 + i / 3, 1 / 3, 70 - i) for i in range(3))])
+    root = tree(score)
+    values = [[n.get("dur") for n in t.iter(f"{MEI}note")] for t in root.iter(f"{MEI}tuplet")]
+    assert values == [["16"] * 3, ["8"] * 3]
+    assert reading(score)[0] == expected(score)
+    pickup = Score([*((i / 6, 1 / 6, 60 + i) for i in range(3)), (0.5, 2, 64)], metre=[(0.5, 2, 4)])
+    assert reading(pickup)[0] == expected(pickup)
+
+
 def test_lyrics_and_fermatas():
     score = Score(
         [(i, 1, 72 - i) for i in range(4)],

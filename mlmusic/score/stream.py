@@ -74,7 +74,7 @@ def read(stream: music21.stream.Stream) -> Score:
             elif isinstance(element, tempo.MetronomeMark):
                 bpm = element.getQuarterBPM()
                 if bpm:
-                    tempi.setdefault(onset, (float(bpm),))
+                    tempi.setdefault(onset, (round(float(bpm), 9),))  # music21 computes it
             elif isinstance(element, instrument.Instrument):
                 unpitched = isinstance(element, instrument.UnpitchedPercussion)
                 program = DRUMS if unpitched else element.midiProgram

@@ -16,7 +16,8 @@ from waiting import wait
 from mlmusic import Score, play
 
 PAGE = """<!doctype html><meta charset="utf-8">
-<body data-jp-theme-light="{light}" style="margin:14px;font-family:sans-serif;background:{paper};color:{ink};{more}">{players}</body>"""
+<style>body {{ margin: 14px; font-family: sans-serif; background: {paper}; color: {ink} }}</style>
+<body data-jp-theme-light="{light}" style="{more}">{players}</body>"""
 
 
 def shoot(players: list, path: Path, *, dark=False, width=820, css="", script="") -> None:
