@@ -28,10 +28,12 @@ def test_table():
     rows = [
         {"row": "read | parse", "ours": 0.12345, "peer": "13 s", "ratio": 105.3, "note": "CPU"},
         {"row": "write", "note": "skipped"},
+        {"row": "slow", "ratio": 0.00512},
     ]
     lines = bench.table(rows).splitlines()
     assert lines[2] == "| read \\| parse | 0.1235 | 13 s | 105 | CPU |"
     assert lines[3] == "| write | – | – | – | skipped |"
+    assert lines[4] == "| slow | – | – | 0.005 | – |"
     assert all(line.count("|") - line.count("\\|") == 6 for line in lines)
 
 
