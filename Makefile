@@ -17,7 +17,7 @@ COURSE = \
 			"https://www.python.org/downloads/ or name yours: make lab PYTHON=/path/to/python3" >&2; \
 		exit 1; \
 	fi; \
-	"$$found" tools/setup.py
+	exec "$$found" tools/setup.py
 
 .PHONY: help lab setup test unit bench site colab-check badges clean
 

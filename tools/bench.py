@@ -35,8 +35,8 @@ HEADER = """\
 Side by side in one run on one machine, one thread. Read the ratios: seconds differ from machine to
 machine. A ratio above 1 means that the course's own does better than the other.
 
-Made by `make bench` on {date} with {versions} ({machine}). The scripts are in
-[tests/benchmarks/](tests/benchmarks).
+Made by `make bench` from the scripts in [tests/benchmarks/](tests/benchmarks), on {date},
+{machine}: {versions}.
 """
 
 
@@ -82,6 +82,8 @@ def _cell(value: object) -> str:
 def _ratio(value: float | None) -> str:
     if not isinstance(value, (int, float)):
         return _cell(value)
+    if value < 0.1:
+        return f"{value:.1g}"
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 

@@ -294,7 +294,7 @@ def main(argv: list[str] | None = None) -> int:
 
     if options.update_costs:
         for result in runs:
-            if result.cpu is not None and update_cost(result):
+            if result.cpu is not None and not result.failed and update_cost(result):
                 print(f"{result.name}: now states {advice(result)}")
                 result.stated = rounded(result.cost)
     print(f"\n{table(runs)}\n")

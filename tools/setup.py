@@ -64,7 +64,8 @@ def setup(dev=False, venv=VENV):
     dev = dev or bool(stamp.get("dev"))
     extras = "dev" if dev else "lab"  # dev includes lab
     say(f"installing mlmusic[{extras}] into {venv.name}; the first time takes a few minutes")
-    pip(python, "install", "--constraint", CONSTRAINTS, "pip")
+    # The pip that comes with Python may be too old for what is asked of it below.
+    pip(python, "install", "--constraint", CONSTRAINTS, "pip", pinned=False)
     install_torch(python)
     pip(
         python,
@@ -214,9 +215,9 @@ def output_of(python, code):
 # ---------------------------------------------------------------- pip and other programs
 
 
-def pip(python, *arguments):
+def pip(python, *arguments, pinned=True):
     """Run pip, showing on one line how far it is; stop with the end of its words if it fails."""
-    status, words = run_pip(python, arguments)
+    status, words = run_pip(python, arguments, pinned)
     if status:
         print("\n".join(words[-15:]), file=sys.stderr)
         raise Stop(
@@ -230,12 +231,14 @@ def try_pip(python, *arguments):
     return run_pip(python, arguments)[0] == 0
 
 
-def run_pip(python, arguments):
-    """Run pip and return its status and what it said."""
+def run_pip(python, arguments, pinned=True):
+    """Run pip and return its status and what it said; `pinned` says that it is our version."""
     command = [str(python), "-I", "-m", "pip", *map(str, arguments)]
-    if arguments[-1] != "pip":  # the environment's own pip may not know these yet
-        # not compiling saves a third of the time and space; Python compiles what it imports
-        command += ["--no-compile", "--progress-bar", "raw", "--disable-pip-version-check"]
+    if pinned:
+        command += ["--progress-bar", "raw", "--disable-pip-version-check"]
+    if not os.environ.get("PYTHONDONTWRITEBYTECODE"):
+        # Saves a third of the time and space: Python compiles what it imports, at the first time.
+        command.append("--no-compile")
     # A user's configuration may ask for what can't be done in an environment.
     environment = dict(os.environ, PIP_USER="0", PIP_REQUIRE_VIRTUALENV="0", PIP_NO_INPUT="1")
     words, package = [], ""
@@ -301,31 +304,35 @@ def lab(arguments):
 
 
 def lab_options(arguments, environment):
-    """Return JupyterLab's options for where it runs; the user's own come last and win."""
-    options = [f"--ServerApp.root_dir={ROOT}", f"--LabApp.default_url=/lab/tree/{FIRST_NOTEBOOK}"]
-    own_port = any(re.match(r"--(ServerApp\.)?port\b", argument) for argument in arguments)
-    port = None if own_port else free_port()
-    if port:
-        options.append(f"--ServerApp.port={port}")
+    """Return JupyterLab's options for where it runs, less those that the user gives."""
+    # JupyterLab refuses an option that is given twice.
+    own = {re.sub(r"=.*|^--([A-Z]\w+\.)?", "", argument) for argument in arguments}
+    options = {
+        "ServerApp.root_dir": ROOT,
+        "LabApp.default_url": f"/lab/tree/{FIRST_NOTEBOOK}",
+    }
+    if "port" not in own:
+        options["ServerApp.port"] = free_port()
+    port = options.get("ServerApp.port", 8888)
+    flags = []
     if hasattr(os, "geteuid") and os.geteuid() == 0:
-        options.append("--allow-root")
+        flags.append("--allow-root")
     if not has_browser(environment):
-        options.append("--no-browser")
+        flags.append("--no-browser")
         say("no browser here: open the address with the token, below, in yours")
     if in_container():
-        # Only so can a published port reach it; the token keeps strangers out.
-        options.append("--ServerApp.ip=0.0.0.0")
-        say(
-            f"in a container: its port {port or ''} must be published (docker run -p "
-            f"{port or 8888}:{port or 8888}); LAB=--ip=127.0.0.1 keeps it inside"
-        )
+        if "ip" not in own:
+            # Only so can a published port reach it; the token keeps strangers out.
+            options["ServerApp.ip"] = "0.0.0.0"
+            say(
+                f"in a container: publish its port (docker run -p {port}:{port}); "
+                "LAB=--ip=127.0.0.1 keeps it inside"
+            )
     elif environment.get("SSH_CONNECTION"):
         server = environment["SSH_CONNECTION"].split()[2:3] or ["this-machine"]
-        say(
-            f"over SSH: run `ssh -N -L {port or 8888}:127.0.0.1:{port or 8888} {server[0]}` on "
-            "your own computer first"
-        )
-    return options + list(arguments)
+        say(f"over SSH: on your own computer run `ssh -N -L {port}:127.0.0.1:{port} {server[0]}`")
+    given = [f"--{k}={v}" for k, v in options.items() if k.split(".")[1] not in own]
+    return [*given, *flags, *(argument for argument in arguments if argument not in flags)]
 
 
 def free_port(first=8888, host="127.0.0.1"):
@@ -409,8 +416,8 @@ def bench(arguments):
     own = venv_python(venv)
     if read_stamp(venv).get("fingerprint") != mark:
         say(f"making {venv.name} for the tools that the course is measured beside")
-        call(python, "-m", "venv", "--clear", venv, quiet=True)
-        # Sees the course's environment, so that only the other tools are installed.
+        call(python, "-m", "venv", "--clear", "--without-pip", venv, quiet=True)
+        # Sees the course's environment, pip included, so that only the other tools are installed.
         course = output_of(python, "import sysconfig; print(sysconfig.get_path('purelib'))")
         folder = output_of(own, "import sysconfig; print(sysconfig.get_path('purelib'))")
         Path(folder, "course.pth").write_text(f"import site; site.addsitedir({course!r})\n")

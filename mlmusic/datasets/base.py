@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -92,7 +93,8 @@ class Dataset:
         if shell is not None and hasattr(shell, "kernel"):
             from IPython.display import Markdown, display
 
-            display(Markdown(text))
+            # Smaller headings: the card is a part of the notebook's section.
+            display(Markdown(re.sub(r"^#", "####", text, flags=re.M)))
         else:
             print(text)
 

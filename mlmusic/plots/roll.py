@@ -10,19 +10,20 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 
+from mlmusic.describe import voice_names
 from mlmusic.plots.style import PALETTE, canvas, set_alt
 from mlmusic.score import Score
 from mlmusic.tokens import pitch_name
 
-# Beyond colour: how much of it fills a voice's bars, their hatching, and their height.
+# Beyond colour: how much of it fills a voice's bars, their hatching, and their height. In the
+# order of the player's fillings, so that a voice looks the same in both.
 LOOKS = (
     (1.0, "", 0.9),
-    (0.45, "//////", 0.9),
-    (0.0, "", 0.55),
-    (0.25, "||||||||", 0.9),
-    (0.7, "xxxxxx", 0.55),
-    (0.45, "......", 0.9),
-    (0.15, "------", 0.55),
+    (0.0, "", 0.8),
+    (0.1, "//////", 0.9),
+    (0.45, "------", 0.7),
+    (0.1, "......", 0.9),
+    (0.1, "||||||||", 0.9),
 )
 BLACK_KEYS = (1, 3, 6, 8, 10)
 
@@ -40,8 +41,7 @@ def piano_roll(score: Score, ax: Axes | None = None, *, names: Sequence[str] | N
     ax : matplotlib Axes, optional
         Where to draw; a new figure by default.
     names : sequence of str, optional
-        What the voices are called, from the lowest number up, such as ``["soprano", "alto",
-        "tenor", "bass"]``.
+        What the voices are called, from the lowest number up; by default as in the player.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def piano_roll(score: Score, ax: Axes | None = None, *, names: Sequence[str] | N
     if not len(score):
         raise ValueError("there is nothing to draw: the score has no notes")
     voices = score.voices
-    names = [f"voice {voice}" for voice in voices] if names is None else list(names)
+    names = list(voice_names(score).values()) if names is None else list(names)
     if len(names) != len(voices):
         raise ValueError(f"{len(names)} names for {len(voices)} voices")
     with canvas(ax) as ax:
@@ -75,8 +75,8 @@ def piano_roll(score: Score, ax: Axes | None = None, *, names: Sequence[str] | N
             handles = [Patch(label=name, **_look(place)) for place, name in enumerate(names)]
             ax.legend(
                 handles=handles,
-                loc="lower right",
-                bbox_to_anchor=(1, 1),
+                loc="upper right",
+                bbox_to_anchor=(1, -0.12),  # beside the label of the axis: titles are long
                 ncols=min(len(names), 6),
                 borderaxespad=0.2,
                 handlelength=1.8,
@@ -148,7 +148,7 @@ def _label_bars(ax: Axes, score: Score) -> None:
     ax.set_xticks(lines[:-1][shown], [str(n) for n in numbers[shown]])
     _, numerator, denominator = score.metre[0]
     changes = ", changing" if len({entry[1:] for entry in score.metre}) > 1 else ""
-    ax.set_xlabel(f"bar ({numerator}/{denominator}{changes})")
+    ax.set_xlabel(f"bar ({numerator}/{denominator}{changes})", loc="left")
     ax.set_xlim(lines[0], lines[-1])
 
 

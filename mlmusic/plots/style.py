@@ -16,8 +16,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-PALETTE = ("#4477AA", "#EE6677", "#228833", "#AA3377", "#66CCEE", "#CCBB44", "#BBBBBB")
-"""Paul Tol's bright scheme (2021): distinct to colour-blind eyes. Colour never stands alone."""
+from mlmusic.pictures import COLOURS
+
+PALETTE = COLOURS
+"""The player's colours, after Paul Tol's schemes: distinct to colour-blind eyes. Colour never
+stands alone."""
 
 INK = "#333333"
 

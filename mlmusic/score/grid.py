@@ -46,10 +46,9 @@ def to_grid(score: Score, steps_per_quarter: int = 4, *, quantize: bool = False)
     grid = np.full((rows, int(stops.max(initial=0))), REST, np.int16)
     last: dict[int, int] = {}
     for i, (voice, start, stop) in enumerate(zip(notes["voice"], starts, stops, strict=True)):
-        rival = last.get(voice)
-        if rival is not None and starts[rival] == start:
-            if notes["duration"][rival] >= notes["duration"][i]:
-                continue
+        rival = last.get(voice, i)
+        if starts[rival] == start and notes["duration"][rival] > notes["duration"][i]:
+            continue
         last[voice] = i
         grid[voice, start] = notes["pitch"][i]
         grid[voice, start + 1 : stop] = HOLD

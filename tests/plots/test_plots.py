@@ -81,8 +81,8 @@ def test_voices_differ_without_colour():
     ]
     plain = sorted(g for g, c in zip(grey, drawn, strict=True) if not c.get_hatch())
     assert np.diff(plain).min() > 0.3
-    assert len({hatch for _, hatch, _ in LOOKS if hatch}) == 5
-    assert ax.get_legend().get_texts()[3].get_text() == "voice 3"
+    assert len({hatch for _, hatch, _ in LOOKS if hatch}) == 4
+    assert ax.get_legend().get_texts()[3].get_text() == "bass"
 
 
 def test_long_scores_have_few_labels():
