@@ -11,6 +11,9 @@ To change what a player plays when a slider moves, display it once and update it
 >>> handle = display(play(score), display_id=True)                          # doctest: +SKIP
 >>> slider.observe(lambda change: handle.update(play(make(change.new))))    # doctest: +SKIP
 
+Driven in JupyterLab 4, Notebook 7, the classic notebook and an HTML export by tests/browser; not
+verified by a person in VS Code and Colab themselves.
+
 The first player is part of the notebook as it was run; what replaces it is, too, once saved. (A
 player displayed inside an ipywidgets.Output works as well, but isn't saved with the notebook.)
 """
