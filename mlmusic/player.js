@@ -290,6 +290,8 @@ font:12px ui-monospace,monospace;background:none;color:inherit;box-shadow:none}
       if (picture !== wanted) return;
       v.image.src = picture.src;
       viewButton.hidden = v.pictures.length < 2;
+      // Colours and patterns mean something in the roll only; mute and solo in both.
+      legend.hidden = v.voices.length < 2 || (kind === "notation" && !v.stems);
       viewButton.textContent = other() === "notation" ? "Notation" : "Piano roll";
       shownRow = -1;
       dressLoop();
@@ -311,7 +313,6 @@ font:12px ui-monospace,monospace;background:none;color:inherit;box-shadow:none}
       legend.replaceChildren(...v.voices.map(o => make("span", { className: "mlm-voice" },
         make("img", { src: "data:image/svg+xml," + encodeURIComponent(o.swatch), alt: "" }), o.name,
         ...(v.stems ? [switchOf(o, "mute", "M"), switchOf(o, "solo", "S")] : []))));
-      legend.hidden = v.voices.length < 2;
       setRate(rate);
       show(view);
       dressButton();
