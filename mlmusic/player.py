@@ -11,6 +11,9 @@ To change what a player plays when a slider moves, display it once and update it
 >>> handle = display(play(score), display_id=True)                          # doctest: +SKIP
 >>> slider.observe(lambda change: handle.update(play(make(change.new))))    # doctest: +SKIP
 
+Driven in JupyterLab 4, Notebook 7, the classic notebook and an HTML export by tests/browser; not
+verified by a person in VS Code and Colab themselves.
+
 The first player is part of the notebook as it was run; what replaces it is, too, once saved. (A
 player displayed inside an ipywidgets.Output works as well, but isn't saved with the notebook.)
 """
@@ -38,6 +41,7 @@ from mlmusic.pictures import Picture, piano_roll, swatch, waveform
 from mlmusic.score import Score
 
 VIEWS = ("roll", "notation")
+MOST_VERSIONS = 9  # one for each number key
 MOST_ENGRAVED = 3000  # notes; a longer score shows its roll only
 LOUDNESS = 0.7  # the peak that scores are brought to; synthesis alone leaves room for an orchestra
 
@@ -137,6 +141,11 @@ def _named(x: Any, names: Sequence[str] | None) -> list[tuple[str, Any]]:
         return [("", x)]
     if not pairs:
         raise ValueError("nothing to play: the list is empty")
+    if len(pairs) > MOST_VERSIONS:
+        raise ValueError(
+            f"{len(pairs)} versions are too many for one player, the most is {MOST_VERSIONS}:"
+            " choose some, such as scores[:3]"
+        )
     seen = set()
     for name, _ in pairs:
         if name in seen:
@@ -156,7 +165,9 @@ def _checked(x: Any, name: str) -> Score | np.ndarray:
         return x
     if hasattr(x, "detach"):  # a torch tensor
         x = x.detach().cpu().numpy()
-    if isinstance(x, (str, bytes)) or not isinstance(x, (np.ndarray, list, tuple)):
+    if isinstance(x, str):
+        raise TypeError(f"play takes a Score or a waveform: to play a file, Score.from_midi({x!r})")
+    if isinstance(x, bytes) or not isinstance(x, (np.ndarray, list, tuple)):
         raise TypeError(f"play takes a Score or a waveform{which}, not {type(x).__name__}")
     wave = np.asarray(x)
     if not np.issubdtype(wave.dtype, np.floating):

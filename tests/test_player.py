@@ -202,7 +202,7 @@ def test_rows_of_a_roll_cover_the_piece():
         (np.zeros(0), {}, ValueError, "is empty"),
         (np.zeros(9, np.int16), {}, TypeError, "holds int16.*wave / 32768"),
         (np.array([0.0, 3.0]), {}, ValueError, "peaks at 3"),
-        ("air.mid", {}, TypeError, "takes a Score or a waveform, not str"),
+        ("air.mid", {}, TypeError, "to play a file, Score"),
         ({"a": Score([])}, {}, ValueError, r"score \(a\) has no notes"),
         (tune(), {"view": "sheet"}, ValueError, "'roll' or 'notation'"),
         (tune(), {"names": ["a"]}, ValueError, "names are for a list"),

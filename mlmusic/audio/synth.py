@@ -79,6 +79,8 @@ def synthesize(
 
     Raises
     ------
+    TypeError
+        If this is no Score.
     ValueError
         The score has no notes or lasts over an hour; a voice, the rate or the tail is impossible;
         the SoundFont is damaged.
@@ -94,6 +96,8 @@ def synthesize(
     _check_rate(rate)
     if not 0 <= tail <= 30:
         raise ValueError(f"tail is {tail} s; it must be from 0 to 30 s")
+    if not hasattr(score, "notes"):
+        raise TypeError(f"synthesize takes a Score, not {type(score).__name__}")
     if not len(score.notes):
         raise ValueError("the score has no notes, so there is nothing to hear")
     length = float(score.seconds(score.duration)) + tail

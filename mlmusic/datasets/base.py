@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import importlib.util
 import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 from mlmusic.score import Score
 
@@ -60,34 +62,48 @@ class Dataset:
     def __getitem__(self, split: str) -> list[Score]:
         """Return a split by its name, for loops over splits."""
         if split not in SPLITS:
-            raise KeyError(f"no split {split!r}: {self.name} has {', '.join(SPLITS)}")
+            raise KeyError(f"no split {split!r}: {self.name} has {', '.join(SPLITS)}, and .all")
         return getattr(self, split)
 
+    def __iter__(self) -> NoReturn:
+        """Refuse: a loop has to say which split it means."""
+        raise TypeError(f"loop over a split of {self.name}, such as .train, or over .all of them")
+
     def piece(self, source: str) -> Score:
-        """Find a score by its source label, whole (``bach/bwv66.6``) or the end (``bwv66.6``).
+        """Find a score by its source label, whole (``bach/bwv66.6``) or its end (``bwv66.6``).
+
+        Capitals and spaces don't matter.
 
         Raises
         ------
         KeyError
             If there is no such piece, or if the end fits several.
         """
-        scores = self.all
-        found = [score for score in scores if score.meta["source"] == source]
-        if not found:
-            found = [score for score in scores if score.meta["source"].endswith(f"/{source}")]
-        if len(found) != 1:
-            which = "no piece" if not found else f"{len(found)} pieces"
-            example = f" (one is {scores[0].meta['source']!r})" if scores else ""
-            raise KeyError(f"{which} {source!r} in {self.name}{example}")
-        return found[0]
+        wanted = _plain(source)
+        scores = {_plain(score.meta["source"]): score for score in self.all}
+        found = [name for name in scores if name == wanted]
+        found = found or [name for name in scores if name.endswith(f"/{wanted}")]
+        if len(found) == 1:
+            return scores[found[0]]
+        ends = {name.rpartition("/")[2]: name for name in scores}
+        near = difflib.get_close_matches(wanted.rpartition("/")[2], ends, n=3) or list(ends)[:1]
+        examples = ", ".join(scores[ends[name]].meta["source"] for name in near)
+        which = f"{len(found)} pieces" if found else "no piece"
+        raise KeyError(f"{which} {source!r} in {self.name}; there is, for example, {examples}")
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{len(self[split]):,} {split}" for split in SPLITS)
         return f"Dataset({self.name!r}: {counts}; .describe() shows the card)"
 
-    def describe(self) -> None:
-        """Show the card: what this is, from where, on which terms, how it was split."""
-        text = card(self.name)
+    def describe(self, *, full: bool = False) -> None:
+        """Show the card: what this is, from where, on which terms, and what is wrong with it.
+
+        Parameters
+        ----------
+        full : bool
+            Also show the labels, how the splits were made, and how to rebuild the data.
+        """
+        text = card(self.name) if full else _excerpt(card(self.name))
         # Only a notebook renders Markdown; asking IPython isn't worth importing it.
         shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
         if shell is not None and hasattr(shell, "kernel"):
@@ -97,6 +113,17 @@ class Dataset:
             display(Markdown(re.sub(r"^#", "####", text, flags=re.M)))
         else:
             print(text)
+
+
+def _plain(source: str) -> str:
+    return source.lower().replace(" ", "")
+
+
+def _excerpt(text: str) -> str:
+    """Cut a card down to its introduction, its table and its flaws, without links."""
+    introduction, *sections = re.split(r"^(?=## )", text, flags=re.M)
+    flaws = "".join(section for section in sections if section.startswith("## Known flaws"))
+    return re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", introduction + flaws)
 
 
 def shipped(*parts: str) -> Path:

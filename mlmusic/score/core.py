@@ -199,8 +199,10 @@ class Score:
         Raises
         ------
         ValueError
-            If a note would leave MIDI's range 0–127.
+            If a note would leave MIDI's range 0–127, or this isn't a whole number.
         """
+        if semitones != int(semitones):
+            raise ValueError(f"a score is transposed by whole semitones, not {semitones}")
         notes = self.notes.copy()
         drums = [voice for voice, program in self.programs.items() if program == 128]
         pitches = notes["pitch"].astype(int)
@@ -210,8 +212,16 @@ class Score:
         return replace(self, notes=notes, key=key)
 
     def select(self, voices: int | Iterable[int]) -> Score:
-        """Keep only the notes, programs and lyrics of some voices."""
-        wanted = {voices} if isinstance(voices, int) else set(voices)
+        """Keep only the notes, programs and lyrics of some voices.
+
+        Raises
+        ------
+        ValueError
+            If the score has no such voice.
+        """
+        wanted = {voices} if isinstance(voices, (int, str)) else set(voices)
+        if missing := wanted - set(self.voices):
+            raise ValueError(f"no voice {missing.pop()!r}: this score has voices {self.voices}")
         return replace(
             self,
             notes=self.notes[np.isin(self.notes["voice"], list(wanted))],
@@ -417,13 +427,9 @@ def _from_tuples(rows: Any) -> np.ndarray:
                 if low is not None and not (low <= number <= high and number == int(number)):
                     raise ValueError
             except (TypeError, ValueError, OverflowError):
-                what = (
-                    "is outside MIDI's 0–127"
-                    if name == "pitch"
-                    else (
-                        "isn't a number" if low is None else f"isn't a whole number in {low}–{high}"
-                    )
-                )
+                what = "isn't a number" if low is None else f"isn't a whole number {low}–{high}"
+                if isinstance(value, (int, np.integer)) and name == "pitch":
+                    what = "is outside MIDI's 0–127"
                 raise ValueError(f"{name} {value!r} {what} (note {i}, onset {row[0]})") from None
             notes[name][i] = number
     return notes
@@ -440,8 +446,21 @@ def _ordered(changes: Iterable[Any], name: str) -> list[Any]:
     return changes
 
 
+def _entries(value: Any, name: str, kinds: tuple[type, ...], example: str) -> list[Any]:
+    """Read a list of changes such as (onset, bpm); say what it should look like if it isn't."""
+    try:
+        if isinstance(value, str):
+            raise TypeError
+        entries = [
+            tuple(kind(part) for kind, part in zip(kinds, entry, strict=True)) for entry in value
+        ]
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be a list such as {example}, not {value!r}") from None
+    return _ordered(entries, name)
+
+
 def _checked_tempo(tempo: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
-    checked = [(float(onset), float(bpm)) for onset, bpm in _ordered(tempo, "tempo")]
+    checked = _entries(tempo, "tempo", (float, float), "[(0, 96)] for 96 quarters a minute")
     for onset, bpm in checked:
         if not (np.isfinite(bpm) and bpm > 0):
             raise ValueError(f"tempo {bpm} isn't a positive number of quarters a minute ({onset=})")
@@ -451,7 +470,7 @@ def _checked_tempo(tempo: Iterable[tuple[float, float]]) -> list[tuple[float, fl
 
 
 def _checked_metre(metre: Iterable[tuple[float, int, int]]) -> list[tuple[float, int, int]]:
-    checked = [(float(o), int(n), int(d)) for o, n, d in _ordered(metre, "metre")]
+    checked = _entries(metre, "metre", (float, int, int), "[(0, 3, 4)] for 3/4")
     for onset, numerator, denominator in checked:
         power_of_two = denominator > 0 and denominator & (denominator - 1) == 0
         if not (1 <= numerator <= 255 and power_of_two and denominator <= 128):
@@ -462,7 +481,7 @@ def _checked_metre(metre: Iterable[tuple[float, int, int]]) -> list[tuple[float,
 
 
 def _checked_key(key: Iterable[tuple[float, int, str]]) -> list[tuple[float, int, str]]:
-    checked = [(float(o), int(fifths), str(mode)) for o, fifths, mode in _ordered(key, "key")]
+    checked = _entries(key, "key", (float, int, str), '[(0, 2, "major")] for two sharps')
     for onset, fifths, _ in checked:
         if not -7 <= fifths <= 7:
             raise ValueError(f"a key signature has at most 7 accidentals, not {fifths} ({onset=})")
@@ -470,7 +489,11 @@ def _checked_key(key: Iterable[tuple[float, int, str]]) -> list[tuple[float, int
 
 
 def _checked_programs(programs: dict[int, int]) -> dict[int, int]:
-    checked = {int(voice): int(program) for voice, program in programs.items()}
+    try:
+        checked = {int(voice): int(program) for voice, program in programs.items()}
+    except (AttributeError, TypeError, ValueError):
+        example = "{0: 73} for voice 0 on General MIDI's program 73"
+        raise ValueError(f"programs must be a dict such as {example}, not {programs!r}") from None
     for voice, program in checked.items():
         if not (0 <= program <= 128 and 0 <= voice <= 255):
             raise ValueError(f"program {program} of voice {voice} is outside 0–127 (128 = drums)")

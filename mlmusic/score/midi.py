@@ -89,7 +89,9 @@ def _bytes_of(source: Any) -> tuple[bytes, str]:
         return bytes(source), "this"
     if isinstance(source, (str, Path)):
         path = Path(source)
-        if path.is_file() and path.stat().st_size > MAX_BYTES:
+        if not path.is_file():
+            raise FileNotFoundError(f"there is no file {path}")
+        if path.stat().st_size > MAX_BYTES:
             raise ValueError(
                 f"{path.name} has {path.stat().st_size:,} bytes; the most is {MAX_BYTES:,}"
             )

@@ -85,16 +85,22 @@ def read(stream: music21.stream.Stream) -> Score:
     if pickup and metre[0][0] == 0:
         metre[0] = (pickup, *metre[0][1:])
     tempi.setdefault(0.0, (120.0,))
-    metadata = stream.metadata
     return Score(
         _to_array(rows),
         tempo=[(onset, *value) for onset, value in sorted(tempi.items())],
         metre=metre,
         key=[(onset, *value) for onset, value in sorted(signatures.items())],
         programs=programs,
-        title=(metadata.bestTitle or "") if metadata is not None else "",
+        title=_title(stream.metadata),
         lyrics=lyrics,
     )
+
+
+def _title(metadata: Any) -> str:
+    if metadata is None:
+        return ""
+    # bestTitle would turn "Reel, The" round.
+    return str(metadata["title"][0]) if metadata["title"] else metadata.bestTitle or ""
 
 
 def _to_array(rows: list[tuple]) -> np.ndarray:
@@ -135,8 +141,8 @@ def write(score: Score) -> music21.stream.Score:
     Returns
     -------
     music21.stream.Score
-        `read` gives an equal Score back, but for programs of unknown instruments and for
-        modes that music21 has no name for.
+        `read` gives an equal Score back, but for programs of unknown instruments, modes that
+        music21 has no name for, and syllables that no note begins with.
     """
     from music21 import duration, instrument, metadata, meter, note, stream, tempo
     from music21 import key as keys

@@ -216,7 +216,9 @@ def test_unknown_names_are_named(chorales):
         datasets.chorales(split="random")
     with pytest.raises(KeyError, match="no split 'dev': chorales has train, valid, test"):
         chorales["dev"]
-    with pytest.raises(KeyError, match=r"no piece 'bwv9999' in chorales \(one is 'bach/bwv"):
+    with pytest.raises(
+        KeyError, match="no piece 'bwv9999' in chorales; there is, for example, bach/bwv"
+    ):
         chorales.piece("bwv9999")
     with pytest.raises(AttributeError, match=r"no data set 'nottingham'; .* has .*chorales"):
         datasets.nottingham  # noqa: B018
@@ -236,10 +238,23 @@ def test_no_music21(monkeypatch):
 
 def test_describe_prints_the_card(chorales, capsys):
     chorales.describe()
+    short = capsys.readouterr().out
+    assert "Margaret Greentree" in short and "Known flaws" in short
+    assert "Rebuild" not in short and "](" not in short
+    chorales.describe(full=True)
     card = capsys.readouterr().out
     assert card.startswith("# Chorales")
     for word in ("Margaret Greentree", "127 train", "Known flaws", "Rebuild", "84,910"):
         assert word in card
+
+
+def test_pieces_are_found_however_they_are_written(chorales):
+    assert chorales.piece("BWV 359") is chorales.piece("bach/bwv359")
+
+
+def test_a_loop_must_name_its_split(chorales):
+    with pytest.raises(TypeError, match="loop over a split of chorales, such as .train"):
+        list(chorales)
 
 
 def test_repr(chorales):

@@ -47,8 +47,8 @@ def test_making_a_score_leaves_the_callers_array_alone():
     [
         ([(0, 1, 140)], r"pitch 140 is outside MIDI's 0–127 \(note 0, onset 0\)"),
         ([(0, 1, 60), (3, 1, -1)], r"pitch -1 is outside MIDI's 0–127 \(note 1, onset 3\)"),
-        ([(0, 1, 60.5)], "pitch 60.5"),
-        ([(0, 1, "C4")], "pitch 'C4'"),
+        ([(0, 1, 60.5)], "pitch 60.5 isn't a whole number 0–127"),
+        ([(0, 1, "C4")], "pitch 'C4' isn't a whole number 0–127"),
         ([(0, 1, 60, 0)], "velocity 0"),
         ([(0, 1, 60, 300)], "velocity 300"),
         ([(0, 1, 60, 80, 256)], "voice 256"),
@@ -90,6 +90,11 @@ def test_impossible_arrays_are_named():
         ({"metre": [(-1, 4, 4)]}, "increasing onsets"),
         ({"key": [(0, 8, "major")]}, "at most 7 accidentals"),
         ({"programs": {0: 129}}, "program 129"),
+        ({"programs": {0: "flute"}}, "programs must be a dict such as"),
+        ({"programs": 73}, "programs must be a dict such as"),
+        ({"tempo": 90}, r"tempo must be a list such as \[\(0, 96\)\].*, not 90"),
+        ({"metre": "4/4"}, "metre must be a list such as .*, not '4/4'"),
+        ({"key": "A major"}, "key must be a list such as"),
     ],
 )
 def test_impossible_fields_are_named(fields, message):
@@ -181,6 +186,18 @@ def test_select_keeps_one_voice_with_all_that_belongs_to_it():
     bass = TUNE.select(1)
     assert bass.voices == [1] and bass.programs == {1: 32} and bass.lyrics == {}
     assert TUNE.select([0, 1]) == TUNE
+
+
+def test_voices_that_are_not_there_are_refused():
+    with pytest.raises(ValueError, match=r"no voice 9: this score has voices \[0, 1\]"):
+        TUNE.select(9)
+    with pytest.raises(ValueError, match="no voice 'soprano'"):
+        TUNE.select("soprano")
+
+
+def test_half_semitones_are_refused():
+    with pytest.raises(ValueError, match=r"whole semitones, not 1.5"):
+        TUNE.transpose(1.5)
 
 
 def test_concatenation_shifts_everything():

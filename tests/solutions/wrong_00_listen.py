@@ -39,6 +39,15 @@ def backwards(score):  # loses the instrument
             "keep the programs",
         ),
         ("def backwards(score): return score", "last note of the tune must come first"),
+        ("def backwards(score): return score.notes[::-1]", "give back a Score, not ndarray"),
+        (
+            """
+def backwards(score):  # mirrors where notes begin, so that lengths overlap
+    notes = score.notes.copy()
+    notes["onset"] = notes["onset"].max() - notes["onset"]
+    return Score(notes, programs=score.programs)""",
+            "no gaps, no overlaps",
+        ),
     ],
     "answer-3": [
         (
@@ -98,6 +107,13 @@ def decode(runs):  # strikes the note anew on every step
     "answer-4": [
         (
             """
+def pitch_of(wave, rate):  # takes the real part for the strength
+    strongest = np.fft.rfftfreq(len(wave), 1 / rate)[np.argmax(np.fft.rfft(wave))]
+    return round(69 + 12 * np.log2(max(strongest, 1) / 440))""",
+            "SIZE of the complex number|440",
+        ),
+        (
+            """
 def pitch_of(wave, rate):  # takes the index for hertz
     strongest = np.argmax(np.abs(np.fft.rfft(wave)))
     return round(69 + 12 * np.log2(max(strongest, 1) / 440))""",
@@ -120,6 +136,27 @@ def pitch_of(wave, rate):  # forgets the rate
         ),
     ],
     "answer-5": [
+        (
+            """
+def same_tune(a, b):  # forgets that a piece may begin with silence
+    a, b = a.notes, b.notes
+    return len(a) == len(b) and bool(
+        (np.diff(a["pitch"]) == np.diff(b["pitch"])).all()
+        and (a["onset"] == b["onset"]).all()
+        and (a["duration"] == b["duration"]).all()
+    )""",
+            "silence before it",
+        ),
+        (
+            """
+def same_tune(a, b):  # lengths and intervals, but no rests
+    a, b = a.notes, b.notes
+    return len(a) == len(b) and bool(
+        (np.diff(a["pitch"]) == np.diff(b["pitch"])).all()
+        and (a["duration"] == b["duration"]).all()
+    )""",
+            "rest in the middle|another rhythm",
+        ),
         ("def same_tune(a, b): return a == b", "still the same tune"),
         (
             """
@@ -142,6 +179,19 @@ def same_tune(a, b):  # compares pitch classes, so every octave looks alike
         ),
     ],
     "answer-6": [
+        (
+            """
+def read_messages_mended(messages):  # a toggle: every second message of a key ends it
+    now, started, notes = 0, {}, []
+    for _, pitch, _, wait in messages:
+        now += wait
+        if pitch in started:
+            notes.append((started.pop(pitch), now, pitch))
+        else:
+            started[pitch] = now
+    return notes""",
+            "starts nothing and ends nothing",
+        ),
         ("read_messages_mended = read_messages", "released with velocity 0"),
         (
             """
