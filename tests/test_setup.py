@@ -243,6 +243,30 @@ def test_pip_failing_is_told_with_its_last_words(setup, tmp_path, capfd):
     assert "no-such-package-as-this" in capfd.readouterr().err
 
 
+def test_pips_words_become_one_line_of_progress(setup, monkeypatch, tmp_path):
+    words = [
+        "Collecting numpy>=1.26 (from mlmusic)",
+        "Progress 10000000 of 16600000",
+        "Progress 100 of 200",
+        "Processing /wheels/scipy-1.17.1-cp311-cp311-linux_x86_64.whl",
+        "Installing collected packages: numpy, scipy",
+    ]
+    (tmp_path / "pip.py").write_text(f"print({chr(10).join(words)!r})")
+    monkeypatch.setattr(setup, "ROOT", tmp_path)
+    shown = []
+    monkeypatch.setattr(setup, "show", shown.append)
+    popen = subprocess.Popen
+    monkeypatch.setattr(
+        subprocess,
+        "Popen",
+        lambda command, **options: popen([sys.executable, "pip.py"], **options),
+    )
+    status, said = setup.run_pip(sys.executable, ("install", "numpy"))
+    assert status == 0
+    assert shown == ["numpy", "numpy 10 of 17 MB", "", "scipy", "unpacking 2 packages", ""]
+    assert said == [word for word in words if not word.startswith("Progress")]
+
+
 # ---------------------------------------------------------------- JupyterLab
 
 

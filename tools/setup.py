@@ -259,8 +259,9 @@ def run_pip(python, arguments, pinned=True):
                 show(f"{package} {done / 1e6:.0f} of {total / 1e6:.0f} MB" if total > 5e6 else "")
                 continue
             words.append(line)
-            if line.startswith("Collecting "):
-                package = re.split(r"[\s<>=!~;(\[]", line)[1]
+            found = re.match(r"Collecting ([\w.-]+)|Processing \S*[/\\]([^-\s]+)-", line)
+            if found:
+                package = found.group(1) or found.group(2)
                 show(package)
             elif line.startswith("Installing collected packages"):
                 show(f"unpacking {line.count(',') + 1} packages")
