@@ -1,5 +1,6 @@
 """Engraving: what is written on the page, read back, is the music."""
 
+from concurrent.futures import ThreadPoolExecutor
 from xml.etree import ElementTree
 
 import numpy as np
@@ -232,6 +233,13 @@ def test_rows_map_time_to_place():
 
 def test_same_score_same_bytes():
     assert engrave(random_score(5)).svg == engrave(random_score(5)).svg
+
+
+def test_engraves_in_any_thread():
+    """Jupyter runs the callbacks of widgets in a thread of their own."""
+    score = Score([(0, 1, 60), (1, 1, 64)])
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(engrave, score).result().svg == engrave(score).svg
 
 
 def test_a_long_piece_takes_several_pages_in_one_picture():

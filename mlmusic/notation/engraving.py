@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html import escape
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -46,6 +47,9 @@ def engrave(score: Score, width: int = WIDTH) -> Picture:
         raise ValueError("this score has no notes to engrave")
     scale = 36  # per cent: a staff of about 26 pixels
     verovio.enableLog(verovio.LOG_OFF)
+    # verovio remembers where its fonts are for the thread that imported it only, and Jupyter runs
+    # the callbacks of widgets in another one.
+    verovio.setDefaultResourcePath(str(Path(verovio.__file__).parent / "data"))
     toolkit = verovio.toolkit()
     toolkit.setOptions(
         {
