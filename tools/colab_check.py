@@ -3,7 +3,8 @@
 Makes the environment .venv-colab with the versions that Colab publishes (tests/colab/), as far as
 they exist for a Python of this machine, and says which differ. Then it installs the package as the
 notebooks' setup cell does, but from this checkout, and checks that nothing which was there has
-changed and nothing unexpected came. At last every notebook is run in it. The environment is kept;
+changed and nothing unexpected came. At last every notebook is run in it, and the player's browser
+tests in its classic notebook. The environment is kept;
 it is made anew only when the versions or the package's metadata change.
 """
 
@@ -215,7 +216,7 @@ def prepare() -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Prepare the environment and run the notebooks in it."""
+    """Prepare the environment, run the notebooks and the browser tests in it."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--no-run", action="store_true", help="install only, run no notebook")
     parser.add_argument("paths", nargs="*", help="notebooks; all, if none is named")
@@ -230,7 +231,19 @@ def main(argv: list[str] | None = None) -> int:
     # The installed package is tested, not the checkout.
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     runner = Path(__file__).with_name("run_notebooks.py")
-    return subprocess.run([str(interpreter()), str(runner), *options.paths], env=env).returncode
+    status = subprocess.run([str(interpreter()), str(runner), *options.paths], env=env).returncode
+    # The player in Colab's widgets and IPython: the classic notebook of that age stands in for it.
+    # The browser is driven from this environment; without Chromium, pytest says what it skips.
+    browser = [
+        sys.executable,
+        "-m",
+        "pytest",
+        str(parts.ROOT / "tests" / "browser"),
+        "-k",
+        "classic",
+    ]
+    browser_env = env | {"MLMUSIC_COLAB_ENV": str(ENV)}
+    return status or subprocess.run(browser, cwd=parts.ROOT, env=browser_env).returncode
 
 
 if __name__ == "__main__":
