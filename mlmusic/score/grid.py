@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlmusic.score.core import DEFAULT_VELOCITY, HOLD, NOTE_DTYPE, REST, name_note
+from mlmusic.score.notes import DEFAULT_VELOCITY, HOLD, NOTE_DTYPE, REST, name_note
 
 if TYPE_CHECKING:
     from mlmusic.score.core import Score

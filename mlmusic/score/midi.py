@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import mido
 import numpy as np
 
-from mlmusic.score.core import NOTE_DTYPE, Score, name_note
+from mlmusic.score.core import Score
+from mlmusic.score.notes import NOTE_DTYPE, name_note
 
 if TYPE_CHECKING:
     import pretty_midi

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlmusic.score.core import DEFAULT_VELOCITY, NOTE_DTYPE, Score
+from mlmusic.score.core import Score
+from mlmusic.score.notes import DEFAULT_VELOCITY, NOTE_DTYPE
 
 if TYPE_CHECKING:
     import music21
