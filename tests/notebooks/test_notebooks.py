@@ -1,5 +1,7 @@
 """Every committed notebook keeps the rules, and every exercise comes from its solution."""
 
+import re
+
 import notebook_lint
 import notebook_parts as parts
 import pytest
@@ -21,6 +23,18 @@ def test_notebook_keeps_the_rules(path):
 def test_each_chapter_has_its_exercise_and_solution():
     names = {folder: [p.name for p in parts.notebooks(folder)] for folder in parts.FOLDERS}
     assert names["notebooks"] == names["solutions"] == names["exercises"]
+
+
+@pytest.mark.parametrize("path", parts.notebooks("notebooks"), ids=name)
+def test_the_readme_lists_the_chapter_as_its_header_does(path):
+    header = parts.read(path).cells[0].source
+    title = re.match(r"# (.+)", header)[1]
+    minutes = re.search(r"\d+", parts.field(header, "Reading"))[0]
+    seconds = re.search(r"\d+", parts.field(header, parts.COST))[0]
+    readme = (parts.ROOT / "README.md").read_text(encoding="utf-8")
+    row = next((line for line in readme.splitlines() if f"](notebooks/{path.name})" in line), "")
+    assert row.startswith(f"| {path.name[:2]} | [{title}](")
+    assert row.endswith(f"| {minutes} min | {seconds} s |")
 
 
 @pytest.mark.parametrize("path", parts.notebooks("solutions"), ids=name)
