@@ -15,7 +15,7 @@ _HOMES = {
     "fit": "mlmusic.training",
     "seed_everything": "mlmusic.training",
 }
-_MODULES = ("audio", "datasets", "metrics", "plots", "player", "score", "tokens", "training")
+_MODULES = ("audio", "datasets", "plots", "player", "score", "tokens", "training")
 
 __all__ = ["Score", "about", "datasets", "fit", "play", "plots", "seed_everything", "synthesize"]
 

@@ -34,6 +34,7 @@ from typing import Any
 import numpy as np
 
 from mlmusic.audio import encode, synthesize
+from mlmusic.audio.codec import MP3_RATES
 from mlmusic.describe import CHOIR, DRUMS, describe, describe_wave, differences, facts, short_names
 from mlmusic.describe import voice_names as name_voices
 from mlmusic.notation import engrave
@@ -91,13 +92,15 @@ def play(
     Returns
     -------
     Player
-        Shows itself as the last line of a cell. The same input gives the same HTML.
+        Shows itself as the last line of a cell. The same input gives the same HTML. Tested in
+        JupyterLab 4, Notebook 7, the classic notebook with Colab's versions of its parts, and
+        exported HTML; VS Code and Colab itself are not verified here.
 
     Raises
     ------
     ValueError
-        If there is nothing to play, a waveform isn't one channel of numbers, names repeat or
-        don't match, or the view or the loop doesn't exist.
+        If there is nothing to play, MP3 can't have the rate, a waveform isn't one channel of
+        numbers, names repeat or don't match, or the view or the loop doesn't exist.
     TypeError
         If something is neither a Score nor a waveform of floats.
 
@@ -111,6 +114,8 @@ largest leap is a major third in bar 1.
     """
     if view not in VIEWS:
         raise ValueError(f"view is {view!r}; it must be 'roll' or 'notation'")
+    if rate not in MP3_RATES:
+        raise ValueError(f"a player's sound is MP3: rate must be one of {MP3_RATES}, not {rate!r}")
     versions = [_Version(name, _checked(item, name)) for name, item in _named(x, names)]
     waves = [v.content for v in versions if not isinstance(v.content, Score)]
     loudest = max((float(np.abs(wave).max()) for wave in waves), default=0.0)
@@ -193,8 +198,9 @@ def _loop_range(x: Score | np.ndarray, loop: tuple[float, float] | None) -> list
         return None
     try:
         first, last = loop
+        first, last = float(first), float(last)
     except (TypeError, ValueError):
-        raise ValueError(f"loop is {loop!r}; it must be a pair (first, last)") from None
+        raise ValueError(f"loop is {loop!r}; it must be a pair of numbers (first, last)") from None
     if not isinstance(x, Score):
         if not 0 <= first < last:
             raise ValueError(f"loop is {loop}; it must be two seconds, the first before the last")

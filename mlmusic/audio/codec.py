@@ -57,6 +57,8 @@ def encode(wave: np.ndarray, rate: int, format: str = "mp3") -> bytes:
         raise ValueError(f"wave peaks at {peak:.3g}, beyond full scale: divide it by its peak")
     if format not in ("mp3", "wav"):
         raise ValueError(f"format is {format!r}; it must be 'mp3' or 'wav'")
+    if isinstance(rate, bool) or not isinstance(rate, (int, np.integer)) or rate <= 0:
+        raise ValueError(f"rate must be a whole number of samples a second, not {rate!r}")
     if format == "mp3" and rate not in MP3_RATES:
         raise ValueError(f"MP3 can't have {rate} samples a second; its rates are {MP3_RATES}")
     if format == "mp3" and "MP3" not in soundfile.available_formats():
@@ -66,7 +68,8 @@ def encode(wave: np.ndarray, rate: int, format: str = "mp3") -> bytes:
         )
     file = io.BytesIO()
     subtype = "MPEG_LAYER_III" if format == "mp3" else "PCM_16"
-    soundfile.write(file, wave.T, rate, format=format.upper(), subtype=subtype)
+    samples = wave.T.astype(np.float32)
+    soundfile.write(file, samples, int(rate), format=format.upper(), subtype=subtype)
     return file.getvalue()
 
 

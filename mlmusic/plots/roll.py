@@ -10,10 +10,9 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 
-from mlmusic.describe import voice_names
+from mlmusic.describe import spell, voice_names
 from mlmusic.plots.style import PALETTE, canvas, set_alt
 from mlmusic.score import Score
-from mlmusic.tokens import pitch_name
 
 # Beyond colour: how much of it fills a voice's bars, their hatching, and their height. In the
 # order of the player's fillings, so that a voice looks the same in both.
@@ -82,7 +81,7 @@ def piano_roll(score: Score, ax: Axes | None = None, *, names: Sequence[str] | N
                 handlelength=1.8,
             )
         _label_bars(ax, score)
-        _label_pitches(ax, low, high, _in_flats(score))
+        _label_pitches(ax, low, high, _key(score))
         if score.title:
             ax.set_title(score.title)
     return set_alt(ax, describe(score, names))
@@ -90,30 +89,35 @@ def piano_roll(score: Score, ax: Axes | None = None, *, names: Sequence[str] | N
 
 def describe(score: Score, names: Sequence[str]) -> str:
     """Say in words what a piano roll shows."""
-    bars, notes, flats = len(score.bar_lines) - 1, score.notes, _in_flats(score)
+    bars, notes, key = len(score.bar_lines) - 1, score.notes, _key(score)
     _, numerator, denominator = score.metre[0]
     title = f" of {score.title}" if score.title else ""
     pickup = " with a pickup" if score.has_pickup else ""
     text = (
         f"Piano roll{title}: {bars} bar{'s' * (bars > 1)}{pickup} in {numerator}/{denominator},"
         f" {len(names)} voice{'s' * (len(names) > 1)}, {len(notes)} note{'s' * (len(notes) > 1)},"
-        f" pitches {_span(notes['pitch'], flats)}."
+        f" pitches {_span(notes['pitch'], key)}."
     )
     for voice, name in zip(score.voices, names, strict=True):
         line = notes[notes["voice"] == voice]
-        first, last = (pitch_name(line["pitch"][i], flats=flats) for i in (0, -1))
-        who = f"{name[:1].upper()}{name[1:]}: {_span(line['pitch'], flats)}," if names[1:] else "It"
+        first, last = (_name(line["pitch"][i], key) for i in (0, -1))
+        who = f"{name[:1].upper()}{name[1:]}: {_span(line['pitch'], key)}," if names[1:] else "It"
         text += f" {who} begins on {first}, ends on {last}."
     return text
 
 
-def _span(pitches: np.ndarray, flats: bool) -> str:
-    return f"{pitch_name(pitches.min(), flats=flats)} to {pitch_name(pitches.max(), flats=flats)}"
+def _span(pitches: np.ndarray, key: tuple[int, str]) -> str:
+    return f"{_name(pitches.min(), key)} to {_name(pitches.max(), key)}"
 
 
-def _in_flats(score: Score) -> bool:
-    """Whether the first key signature has flats."""
-    return bool(score.key) and score.key[0][1] < 0
+def _name(pitch: int, key: tuple[int, str]) -> str:
+    """Name a pitch as the player does, with the signs that an axis has room for."""
+    letter, alter, octave = spell(int(pitch), *key)
+    return f"{letter}{'♭' * -alter}{'♯' * alter}{octave}"
+
+
+def _key(score: Score) -> tuple[int, str]:
+    return score.key[0][1:] if score.key else (0, "")
 
 
 def _look(place: int) -> dict:
@@ -152,7 +156,7 @@ def _label_bars(ax: Axes, score: Score) -> None:
     ax.set_xlim(lines[0], lines[-1])
 
 
-def _label_pitches(ax: Axes, low: int, high: int, flats: bool) -> None:
+def _label_pitches(ax: Axes, low: int, high: int, key: tuple[int, str]) -> None:
     span = high - low
     if span <= 18:
         steps = (0, 2, 4, 5, 7, 9, 11)
@@ -161,6 +165,6 @@ def _label_pitches(ax: Axes, low: int, high: int, flats: bool) -> None:
     else:
         steps = (0, 7) if span <= 60 else (0,)
     ticks = [pitch for pitch in range(low, high + 1) if pitch % 12 in steps]
-    ax.set_yticks(ticks, [pitch_name(pitch, flats=flats) for pitch in ticks])
+    ax.set_yticks(ticks, [_name(pitch, key) for pitch in ticks])
     ax.set_ylim(low - 0.5, high + 0.5)
     ax.set_ylabel("pitch")

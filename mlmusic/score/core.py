@@ -11,10 +11,12 @@ import numpy as np
 
 from mlmusic.score.notes import (
     checked_key,
+    checked_lyrics,
     checked_metre,
     checked_notes,
     checked_programs,
     checked_tempo,
+    whole,
 )
 
 if TYPE_CHECKING:
@@ -75,10 +77,10 @@ class Score:
         self.metre = checked_metre(self.metre)
         self.key = checked_key(self.key)
         self.programs = checked_programs(self.programs)
-        self.lyrics = {
-            int(voice): [(float(onset), str(text)) for onset, text in line]
-            for voice, line in self.lyrics.items()
-        }
+        self.lyrics = checked_lyrics(self.lyrics)
+        if not isinstance(self.title, str):
+            raise ValueError(f"title must be text, not {self.title!r}")
+        self.meta = dict(self.meta)
 
     @classmethod
     def trusted(cls, notes: np.ndarray, **fields: Any) -> Score:
@@ -159,10 +161,11 @@ class Score:
             if onset < end:
                 lines.append(onset + length * np.arange(count))
         opened = np.concatenate(lines)
-        # The last bar closes when it's full, even if its notes end earlier.
-        last_metre = [entry for entry in self.metre if entry[0] <= opened[-1]]
-        length = 4 * last_metre[-1][1] / last_metre[-1][2] if last_metre else self.metre[0][0]
-        return np.append(opened, opened[-1] + length)
+        # The last bar closes when it's full, even if its notes end earlier, or at the next metre.
+        before = [entry for entry in self.metre if entry[0] <= opened[-1]]
+        after = [entry[0] for entry in self.metre if entry[0] > opened[-1]]
+        length = 4 * before[-1][1] / before[-1][2] if before else np.inf
+        return np.append(opened, min([opened[-1] + length, *after]))
 
     def seconds(self, onsets: float | Sequence[float] | np.ndarray) -> np.ndarray:
         """Turn positions in quarter notes into seconds, through the tempo map.
@@ -196,8 +199,7 @@ class Score:
         ValueError
             If a note would leave MIDI's range 0–127, or this isn't a whole number.
         """
-        if semitones != int(semitones):
-            raise ValueError(f"a score is transposed by whole semitones, not {semitones}")
+        semitones = whole(semitones, "a score is transposed by whole semitones")
         notes = self.notes.copy()
         drums = [voice for voice, program in self.programs.items() if program == 128]
         pitches = notes["pitch"].astype(int)
@@ -214,7 +216,7 @@ class Score:
         ValueError
             If the score has no such voice.
         """
-        wanted = {voices} if isinstance(voices, (int, str)) else set(voices)
+        wanted = {voices} if isinstance(voices, (int, np.integer, str)) else set(voices)
         if missing := wanted - set(self.voices):
             raise ValueError(f"no voice {missing.pop()!r}: this score has voices {self.voices}")
         return replace(
@@ -227,13 +229,15 @@ class Score:
     def bars(self, first: int, last: int) -> Score:
         """Cut out bars, counted as musicians count: from 1, both ends included, the pickup is 0.
 
-        Notes that sound across an edge are cut there. Onsets start at 0 again.
+        Notes that sound across an edge are cut there. Onsets start at 0 again, and ``+`` puts
+        the pieces together again, unless whole bars of silence lay between them.
 
         Raises
         ------
         ValueError
             If there are no such bars.
         """
+        first, last = (whole(bar, "bars are counted in whole numbers") for bar in (first, last))
         lines = self.bar_lines
         lowest = 0 if self.has_pickup else 1
         highest = lowest + len(lines) - 2
@@ -257,8 +261,8 @@ class Score:
             self,
             notes=cut,
             tempo=_cut_changes(self.tempo, start, stop),
-            # A pickup cut out alone has no metre before it: it borrows the one that follows.
-            metre=_cut_changes(self.metre, start, stop) or [(0.0, *self.metre[0][1:])],
+            # With the one that starts at the cut: it says where a short last bar ends.
+            metre=_cut_changes(self.metre, start, stop, inclusive=True),
             key=_cut_changes(self.key, start, stop),
             lyrics={
                 voice: [(onset - start, text) for onset, text in line if start <= onset < stop]
@@ -273,10 +277,11 @@ class Score:
 
     @classmethod
     def concatenate(cls, scores: Sequence[Score]) -> Score:
-        """Play scores one after the other, each where the one before it ends.
+        """Play scores one after the other, each from the bar line where the one before it ends.
 
-        Title and labels are the first score's; where two scores give one voice different
-        programs, the first one's wins.
+        A pickup takes the end of the bar before it if that is silent. Bars of silence at the end
+        of a score don't count: a Score ends with its last note's bar. Title and labels are the
+        first score's; where two scores give one voice different programs, the first one's wins.
 
         Raises
         ------
@@ -286,21 +291,30 @@ class Score:
         scores = list(scores)
         if not scores:
             raise ValueError("nothing to concatenate: the list of scores is empty")
-        first = scores[0]
-        whole = replace(first, lyrics={voice: list(line) for voice, line in first.lyrics.items()})
-        arrays, start = [first.notes], first.duration
+        joined = scores[0]
         for score in scores[1:]:
-            moved = score.notes.copy()
-            moved["onset"] += start
-            arrays.append(moved)
-            whole.tempo = _append_changes(whole.tempo, score.tempo, start)
-            whole.metre = _append_changes(whole.metre, score.metre, start, keep_equal=True)
-            whole.key = _append_changes(whole.key, score.key, start)
-            whole.programs = {**score.programs, **whole.programs}
-            for voice, line in score.lyrics.items():
-                whole.lyrics.setdefault(voice, []).extend((o + start, text) for o, text in line)
-            start += score.duration
-        return replace(whole, notes=np.concatenate(arrays))
+            joined = joined._then(score)
+        return joined
+
+    def _then(self, other: Score) -> Score:
+        line = float(self.bar_lines[-1])
+        pickup = other.metre[0][0]
+        start = line - pickup if self.duration <= line - pickup else line
+        moved = other.notes.copy()
+        moved["onset"] += start
+        lyrics = {voice: list(syllables) for voice, syllables in self.lyrics.items()}
+        for voice, syllables in other.lyrics.items():
+            lyrics.setdefault(voice, []).extend((onset + start, text) for onset, text in syllables)
+        return replace(
+            self,
+            notes=np.concatenate([self.notes, moved]),
+            tempo=_append_changes(self.tempo, other.tempo, start),
+            metre=_append_metre(self.metre, other.metre, start),
+            key=_append_changes(self.key, other.key, start),
+            # A voice that plays without a program plays the piano.
+            programs={**other.programs, **dict.fromkeys(self.voices, 0), **self.programs},
+            lyrics=lyrics,
+        )
 
     # To and from other representations -------------------------------------------------------
 
@@ -377,23 +391,34 @@ def _shift_fifths(fifths: int, semitones: int) -> int:
     return (fifths + 7 * semitones + 5) % 12 - 5
 
 
-def _cut_changes(changes: list[Any], start: float, stop: float) -> list[Any]:
+def _cut_changes(
+    changes: list[Any], start: float, stop: float, inclusive: bool = False
+) -> list[Any]:
     """Keep the changes inside [start, stop) and the one in force at its start, which becomes 0."""
     before = [change for change in changes if change[0] <= start]
-    inside = [(c[0] - start, *c[1:]) for c in changes if start < c[0] < stop]
+    inside = [
+        (change[0] - start, *change[1:])
+        for change in changes
+        if start < change[0] < stop or (inclusive and change[0] == stop)
+    ]
     return [(0.0, *before[-1][1:]), *inside] if before else inside
 
 
-def _append_changes(
-    changes: list[Any], more: list[Any], start: float, keep_equal: bool = False
-) -> list[Any]:
-    """Put the changes of a score that begins at ``start`` behind those of the score before it.
-
-    A change to the value already in force says nothing, except for the metre (``keep_equal``),
-    where it starts a new bar.
-    """
+def _append_changes(changes: list[Any], more: list[Any], start: float) -> list[Any]:
+    """Put the changes of a score that begins at ``start`` behind those of the score before it."""
     joined = [change for change in changes if change[0] < start]
     for change in more:
-        if keep_equal or not joined or joined[-1][1:] != change[1:]:
+        if not joined or joined[-1][1:] != change[1:]:  # else it says nothing new
             joined.append((change[0] + start, *change[1:]))
     return joined
+
+
+def _append_metre(metre: list[Any], more: list[Any], start: float) -> list[Any]:
+    """Do the same with metres, where each entry starts a bar and so is seldom superfluous."""
+    joined = [entry for entry in metre if entry[0] < start + more[0][0]]
+    onset, numerator, denominator = more[0]
+    if joined and joined[-1][1:] == (numerator, denominator):
+        bars = (start + onset - joined[-1][0]) / (4 * numerator / denominator)
+        if abs(bars - round(bars)) < 1e-9:  # a bar starts there anyway
+            more = more[1:]
+    return joined + [(entry[0] + start, *entry[1:]) for entry in more]

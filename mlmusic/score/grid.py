@@ -92,6 +92,8 @@ def from_grid(grid: np.ndarray, steps_per_quarter: int = 4) -> np.ndarray:
             f"a grid is an integer array of voices × steps, not {grid.dtype} {grid.shape}"
         )
     _check_steps_per_quarter(steps_per_quarter)
+    if len(grid) > 256:
+        raise ValueError(f"a score has at most 256 voices, not {len(grid)}: voices × steps?")
     bad = (grid > 127) | (grid < REST)
     bad |= (grid == HOLD) & (np.roll(grid, 1, axis=1) == REST)  # nothing to hold after a rest
     bad[:, :1] |= grid[:, :1] == HOLD
@@ -186,6 +188,8 @@ def from_pianoroll(roll: np.ndarray, steps_per_quarter: int = 4) -> np.ndarray:
             "a piano roll is an integer array of shape (voices, 2, 128, steps), (2, 128, steps)"
             f" or (128, steps), not {roll.dtype} {roll.shape}"
         )
+    if len(roll) > 256:
+        raise ValueError(f"a score has at most 256 voices, not {len(roll)}")
     if roll.size and not (roll.min() >= 0 and roll.max() <= 127):
         raise ValueError(f"velocities lie in 0–127, not {roll.min()}–{roll.max()}")
     sounding, onsets = roll[:, 0] > 0, roll[:, 1] > 0

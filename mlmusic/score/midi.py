@@ -19,16 +19,13 @@ import mido
 import numpy as np
 
 from mlmusic.score.core import Score
-from mlmusic.score.notes import NOTE_DTYPE, name_note
+from mlmusic.score.notes import MAX_QUARTERS, NOTE_DTYPE, name_note
 
 if TYPE_CHECKING:
     import pretty_midi
 
 MAX_BYTES = 1_500_000
 """The largest file that is read: some 200,000 notes, ten times the longest piano sonata."""
-
-MAX_QUARTERS = 100_000
-"""The longest piece that is read, in quarter notes (about 14 hours)."""
 
 MAX_RESOLUTION = 32_767
 """Ticks a quarter note that the header's 15 bits can hold."""
@@ -260,7 +257,7 @@ def write(score: Score, *, quantize: bool = False) -> bytes:
     bytes
         The same for the same score. `read` gives back every onset, duration, pitch, velocity
         and voice; modes other than major and minor come back as the major or minor key with
-        the same signature.
+        the same signature; and a first bar that the next metre cuts short comes back as a pickup.
 
     Raises
     ------
@@ -275,7 +272,9 @@ def write(score: Score, *, quantize: bool = False) -> bytes:
 
     head = [(0, 0, mido.MetaMessage("track_name", name=score.title))] if score.title else []
     for onset, bpm in score.tempo:
-        tempo = min(max(round(6e7 / bpm), 1), 0xFFFFFF)  # three bytes
+        tempo = max(round(6e7 / bpm), 1)
+        if tempo > 0xFFFFFF:  # three bytes
+            raise ValueError(f"MIDI's slowest tempo is 3.58 quarters a minute, not {bpm}")
         head.append((int(ticks(onset)), 1, mido.MetaMessage("set_tempo", tempo=tempo)))
     for onset, numerator, denominator in score.metre:
         message = mido.MetaMessage("time_signature", numerator=numerator, denominator=denominator)
@@ -347,6 +346,11 @@ def _resolution(score: Score, quantize: bool) -> int:
                 " with the notes before it; pass quantize=True to round it"
             )
     common_480 = lcm(common, 480)
-    if common_480 <= MAX_RESOLUTION:
-        return common_480
-    return common * max(1, 480 // common)
+    resolution = common_480 if common_480 <= MAX_RESOLUTION else common * max(1, 480 // common)
+    short = np.rint(score.notes["duration"] * resolution) < 1
+    if short.any():
+        raise ValueError(
+            f"{name_note(score.notes, int(np.argmax(short)))}, is shorter than a tick;"
+            " pass quantize=True to round it"
+        )
+    return resolution

@@ -20,6 +20,9 @@ REST = -2
 
 DEFAULT_VELOCITY = 80
 
+MAX_QUARTERS = 100_000
+"""Where the longest piece ends, in quarter notes (at 120 a minute, after 14 hours)."""
+
 
 def name_note(notes: np.ndarray, index: int) -> str:
     """Name a note in an error message: ``note 12, onset 3.0``."""
@@ -38,6 +41,11 @@ def checked_notes(notes: Any) -> np.ndarray:
         (~np.isfinite(duration), "duration", "isn't a finite number"),
         (onset < 0, "onset", "is negative"),
         (duration <= 0, "duration", "isn't positive"),
+        (
+            onset + duration > MAX_QUARTERS,
+            "onset",
+            f"lies beyond {MAX_QUARTERS:,} quarters",
+        ),
         ((notes["pitch"] < 0) | (notes["pitch"] > 127), "pitch", "is outside MIDI's 0–127"),
         ((notes["velocity"] < 1) | (notes["velocity"] > 127), "velocity", "is outside 1–127"),
     ]
@@ -53,6 +61,15 @@ def checked_notes(notes: Any) -> np.ndarray:
 
 
 def _from_tuples(rows: Any) -> np.ndarray:
+    names = getattr(getattr(rows, "dtype", None), "names", None)
+    if names:  # by name: another structured array may have its fields in another order
+        missing = {"onset", "duration", "pitch"} - set(names)
+        unknown = set(names) - set(NOTE_DTYPE.names)
+        if missing or unknown:
+            raise ValueError(f"notes have the fields {NOTE_DTYPE.names}, these have {names}")
+        rows = rows[[name for name in NOTE_DTYPE.names if name in names]]
+        if "voice" in names and "velocity" not in names:
+            raise ValueError("notes that have a voice need a velocity, too")
     if not isinstance(rows, Iterable) or isinstance(rows, (str, bytes)):
         raise ValueError(f"notes must be an array or a list of tuples, not {type(rows).__name__}")
     rows = list(rows)
@@ -92,17 +109,33 @@ def _ordered(changes: Iterable[Any], name: str) -> list[Any]:
     return changes
 
 
+def whole(value: Any, rule: str) -> int:
+    """Return a whole number as an int; raise ValueError with the rule for anything else."""
+    try:
+        number = int(value)
+        if number == value:
+            return number
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise ValueError(f"{rule}, not {value!r}")
+
+
 def _entries(value: Any, name: str, kinds: tuple[type, ...], example: str) -> list[Any]:
     """Read a list of changes such as (onset, bpm); say what it should look like if it isn't."""
     try:
         if isinstance(value, str):
             raise TypeError
         entries = [
-            tuple(kind(part) for kind, part in zip(kinds, entry, strict=True)) for entry in value
+            tuple(_as(kind, part) for kind, part in zip(kinds, entry, strict=True))
+            for entry in value
         ]
     except (TypeError, ValueError):
         raise ValueError(f"{name} must be a list such as {example}, not {value!r}") from None
     return _ordered(entries, name)
+
+
+def _as(kind: type, value: Any) -> Any:
+    return whole(value, "a whole number is needed") if kind is int else kind(value)
 
 
 def checked_tempo(tempo: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -140,11 +173,28 @@ def checked_key(key: Iterable[tuple[float, int, str]]) -> list[tuple[float, int,
 def checked_programs(programs: dict[int, int]) -> dict[int, int]:
     """Return the programs by voice, ascending; 0–127, or 128 for drums."""
     try:
-        checked = {int(voice): int(program) for voice, program in programs.items()}
+        checked = {_as(int, voice): _as(int, program) for voice, program in programs.items()}
     except (AttributeError, TypeError, ValueError):
         example = "{0: 73} for voice 0 on General MIDI's program 73"
         raise ValueError(f"programs must be a dict such as {example}, not {programs!r}") from None
     for voice, program in checked.items():
         if not (0 <= program <= 128 and 0 <= voice <= 255):
             raise ValueError(f"program {program} of voice {voice} is outside 0–127 (128 = drums)")
-    return dict(sorted(checked.items()))
+    # Program 0 is what a voice plays anyway: left out, so that equal music is equal.
+    return {voice: program for voice, program in sorted(checked.items()) if program}
+
+
+def checked_lyrics(lyrics: dict[int, list[tuple[float, str]]]) -> dict[int, list[Any]]:
+    """Return the lyrics by voice, syllables at finite onsets."""
+    try:
+        checked = {
+            _as(int, voice): [(float(onset), str(text)) for onset, text in line]
+            for voice, line in lyrics.items()
+        }
+    except (AttributeError, TypeError, ValueError):
+        example = '{0: [(0, "A-"), (1, "men")]}'
+        raise ValueError(f"lyrics must be a dict such as {example}, not {lyrics!r}") from None
+    for voice, line in checked.items():
+        if not 0 <= voice <= 255 or not all(0 <= onset < np.inf for onset, _ in line):
+            raise ValueError(f"lyrics of voice {voice}: a voice is 0–255, an onset finite")
+    return checked

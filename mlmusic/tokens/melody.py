@@ -30,8 +30,8 @@ METRES = (
 ).split()
 """Metres of `MelodyVocabulary`: those that some tunes and folk songs share."""
 
-MAX_DURATION = 100_000
-"""In quarter notes: longer (14 hours at 120 bpm) is a mistake, not music."""
+MAX_TICKS = 10_080
+"""Ticks a quarter note: enough for all tuplets of 2 to 10 in 32nds."""
 
 
 class MelodyVocabulary(Vocabulary):
@@ -86,6 +86,10 @@ class MelodyVocabulary(Vocabulary):
         values = sorted({Fraction(value) for value in durations})
         if not values or values[0] <= 0:
             raise ValueError(f"durations must be positive, and at least one: {list(durations)}")
+        if lcm(*(value.denominator for value in values)) > MAX_TICKS:
+            raise ValueError(
+                f"durations need over {MAX_TICKS} ticks a quarter: write them like '1/3', not 0.333"
+            )
         self.metres = tuple(metres)
         for metre in self.metres:
             if not re.fullmatch(r"[1-9]\d*/[1-9]\d*", metre):
@@ -129,8 +133,6 @@ class MelodyVocabulary(Vocabulary):
             unknown; the message names it.
         """
         notes = score.notes
-        if score.duration > MAX_DURATION:
-            raise ValueError(f"{score.duration:g} quarter notes are too long for a melody")
         if len(score.voices) > 1:
             raise ValueError(
                 f"a melody has one voice, this score has voices {score.voices}: select() one"

@@ -66,8 +66,8 @@ def test_roll_tells_in_words_what_it_shows():
         " It begins on D4, ends on D4."
     )
     text = plots.alt(plots.piano_roll(QUARTET, names=["soprano", "alto", "tenor", "bass"]))
-    assert "4 voices, 16 notes, pitches D♯3 to C5" in text
-    assert "Tenor: A♯3 to A♯3, begins on A♯3" in text
+    assert "4 voices, 16 notes, pitches E♭3 to C5" in text
+    assert "Tenor: B♭3 to B♭3, begins on B♭3" in text
 
 
 def test_voices_differ_without_colour():

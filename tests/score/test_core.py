@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import mlmusic
 from mlmusic import Score
 from mlmusic.score import NOTE_DTYPE
 from tests.score.strategies import melodies
@@ -57,6 +58,8 @@ def test_making_a_score_leaves_the_callers_array_alone():
         ([(-1, 1, 60)], "onset -1.0 is negative"),
         ([(0, float("nan"), 60)], "duration nan"),
         ([(float("inf"), 1, 60)], "onset inf"),
+        ([(1e12, 1, 60)], "lies beyond 100,000 quarters"),
+        (np.zeros(1, [("onset", "f8"), ("pitch", "i2")]), "notes have the fields"),
         ([("x", 1, 60)], "onset 'x' isn't a number"),
         ([(0, 1)], r"note 0 must be \(onset, duration, pitch"),
         ([3], "note 0 must be"),
@@ -90,6 +93,11 @@ def test_impossible_arrays_are_named():
         ({"metre": [(-1, 4, 4)]}, "increasing onsets"),
         ({"key": [(0, 8, "major")]}, "at most 7 accidentals"),
         ({"programs": {0: 129}}, "program 129"),
+        ({"programs": {0: 40.9}}, "programs must be a dict such as"),
+        ({"metre": [(0, 3.7, 4)]}, "metre must be a list such as"),
+        ({"lyrics": {0: [(float("nan"), "la")]}}, "an onset finite"),
+        ({"lyrics": ["la"]}, "lyrics must be a dict such as"),
+        ({"title": 5}, "title must be text"),
         ({"programs": {0: "flute"}}, "programs must be a dict such as"),
         ({"programs": 73}, "programs must be a dict such as"),
         ({"tempo": 90}, r"tempo must be a list such as \[\(0, 96\)\].*, not 90"),
@@ -195,9 +203,46 @@ def test_voices_that_are_not_there_are_refused():
         TUNE.select("soprano")
 
 
-def test_half_semitones_are_refused():
-    with pytest.raises(ValueError, match=r"whole semitones, not 1.5"):
-        TUNE.transpose(1.5)
+@pytest.mark.parametrize("semitones", [1.5, None, float("inf"), "2"])
+def test_half_semitones_are_refused(semitones):
+    with pytest.raises(ValueError, match="whole semitones, not"):
+        TUNE.transpose(semitones)
+
+
+def test_every_name_that_the_package_offers_exists():
+    assert all(getattr(mlmusic, name) is not None for name in dir(mlmusic))
+
+
+def test_numpy_numbers_count_as_numbers():
+    assert TUNE.transpose(np.int8(20)) == TUNE.transpose(20)
+    assert TUNE.select(TUNE.notes["voice"][0]) == TUNE.select(0)
+    with pytest.raises(ValueError, match="whole numbers, not 1.5"):
+        TUNE.bars(1, 1.5)
+
+
+def test_structured_arrays_are_read_by_field():
+    other = np.array([(0.0, 60, 1.0)], [("onset", "f8"), ("pitch", "i4"), ("duration", "f4")])
+    assert Score(other) == Score([(0, 1, 60)])
+
+
+def test_joined_scores_keep_their_instruments():
+    piano, violin = Score([(0, 4, 60)]), Score([(0, 4, 62)], programs={0: 40})
+    assert (piano + violin).programs == {}
+    assert (violin + piano).programs == {0: 40}
+    assert Score([(0, 1, 60)], programs={0: 0}) == Score([(0, 1, 60)])
+
+
+def test_a_score_begins_at_the_bar_line_where_the_one_before_it_ends():
+    score = Score([(0, 1, 60), (4, 1, 62)])
+    assert score.bars(1, 1) + score.bars(2, 2) == score
+    melody = TUNE.select(0)  # no note of it lies across a cut
+    assert melody.bars(0, 0) + melody.bars(1, 2) == melody
+    assert melody.bars(0, 1) + melody.bars(2, 2) == melody
+    # The last bar lacks what the pickup brings.
+    verse = Score([(0, 1, 67), (1, 2, 72)], metre=[(1, 3, 4)])
+    assert (verse + verse).notes["onset"].tolist() == [0, 1, 3, 4]
+    short = Score([(0, 6, 60), (6, 2, 62)], metre=[(0, 4, 4), (6, 4, 4)])
+    assert (short.bars(1, 2) + short.bars(3, 3)).bar_lines.tolist() == [0, 4, 6, 10]
 
 
 def test_concatenation_shifts_everything():
@@ -211,11 +256,12 @@ def test_concatenation_shifts_everything():
     assert TUNE.lyrics == {0: [(0, "la-"), (1, "la")]}
 
 
-@given(melodies(), melodies(), melodies())
-def test_concatenation_is_associative_in_notes(a, b, c):
-    left, right = (a + b) + c, a + (b + c)
-    assert np.allclose(left.notes["onset"], right.notes["onset"], atol=1e-12)
-    assert (left.notes["pitch"] == right.notes["pitch"]).all()
+@given(melodies(), melodies())
+def test_concatenation_keeps_both_whole(a, b):
+    both = a + b
+    assert len(both) == len(a) + len(b)
+    assert (both.notes[both.notes["onset"] < a.bar_lines[-1]] == a.notes).all()
+    assert np.allclose(np.sort(both.notes["onset"])[len(a) :] - a.bar_lines[-1], b.notes["onset"])
 
 
 def test_nothing_to_concatenate():

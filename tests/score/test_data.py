@@ -55,11 +55,29 @@ def test_a_sample_survives_music21(name):
         assert again.lyrics == score.lyrics and again.title == score.title
 
 
-def test_bars_put_together_are_the_piece():
-    for score in datasets.chorales().all[::10]:
-        first, last = (
-            0 if score.has_pickup else 1,
-            len(score.bar_lines) - 2 + (not score.has_pickup),
-        )
-        assert same(score.bars(first, last), score, *TIMES), score.meta["source"]
-        assert score.bars(first, last).metre == score.metre
+@pytest.mark.parametrize("name", ["tunes", "folksongs"])
+def test_melodies_survive_a_fine_grid_or_say_why_not(name):
+    scores, refused = getattr(datasets, name)().all, 0
+    for score in scores:
+        try:
+            again = Score.from_grid(score.to_grid(24), 24)
+        except ValueError as error:
+            assert "lies off the grid" in str(error) or "overlap" in str(error)
+            refused += 1
+            continue
+        assert same(score, again, *TIMES), score.meta["source"]
+    assert refused < 0.04 * len(scores)
+
+
+@pytest.mark.parametrize("name", ["chorales", "tunes", "folksongs"])
+def test_bars_put_together_are_the_piece(name):
+    """Cut in two anywhere and joined, unless a whole bar of silence lay at the cut."""
+    for score in getattr(datasets, name)().all[::10]:
+        lowest = 0 if score.has_pickup else 1
+        highest = lowest + len(score.bar_lines) - 2
+        for cut in range(lowest, highest, 3):
+            left, right = score.bars(lowest, cut), score.bars(cut + 1, highest)
+            if left.bar_lines[-1] == score.bar_lines[cut - lowest + 1]:
+                joined = left + right
+                assert joined.duration == score.duration
+                assert np.allclose(joined.bar_lines, score.bar_lines), score.meta["source"]

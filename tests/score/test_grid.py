@@ -119,4 +119,6 @@ def test_an_empty_score_and_an_endless_one():
     assert Score([]).to_grid().shape == (1, 0)
     assert len(Score.from_grid(np.empty((2, 0), int))) == 0
     with pytest.raises(ValueError, match="too long for a grid"):
-        Score([(1e9, 1, 60)]).to_grid()
+        Score([(99_000, 1, 60)]).to_grid(960)
+    with pytest.raises(ValueError, match="at most 256 voices"):
+        Score.from_grid(np.full((300, 4), 60))

@@ -94,6 +94,10 @@ def test_times_that_no_resolution_holds():
 def test_what_midi_cannot_hold_is_named():
     with pytest.raises(ValueError, match=r"pitch 60 of voice 0 is struck while it still sounds"):
         Score([(0, 2, 60), (1, 1, 60)]).midi_bytes()
+    with pytest.raises(ValueError, match="shorter than a tick"):
+        Score([(0, 1e-10, 60)]).midi_bytes()
+    with pytest.raises(ValueError, match="slowest tempo is 3.58"):
+        Score([(0, 1, 60)], tempo=[(0, 1)]).midi_bytes()
     with pytest.raises(ValueError, match="15 melodic channels; this score has 16 voices"):
         Score([(0, 1, 60, 80, voice) for voice in range(16)]).midi_bytes()
 
