@@ -268,7 +268,6 @@ class Score:
                 voice: [(onset - start, text) for onset, text in line if start <= onset < stop]
                 for voice, line in self.lyrics.items()
             },
-            meta=dict(self.meta),
         )
 
     def __add__(self, other: Score) -> Score:

@@ -9,11 +9,12 @@ import nbformat
 import pytest
 
 SOLUTIONS = Path(__file__).resolve().parents[2] / "solutions"
+EXERCISES = SOLUTIONS.parent / "exercises"
 CHAPTERS = sorted(path.stem for path in SOLUTIONS.glob("*.ipynb"))
 
 
-def code_cells(chapter: str) -> list[dict[str, Any]]:
-    notebook = nbformat.read(SOLUTIONS / f"{chapter}.ipynb", as_version=4)
+def code_cells(chapter: str, folder: Path = SOLUTIONS) -> list[dict[str, Any]]:
+    notebook = nbformat.read(folder / f"{chapter}.ipynb", as_version=4)
     return [cell for cell in notebook.cells if cell.cell_type == "code" and cell.id != "setup"]
 
 
@@ -68,6 +69,21 @@ def test_the_solution_passes_however_the_tests_are_drawn(chapter, solved):
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
+def test_an_unanswered_exercise_earns_nothing(chapter, solved):
+    """The stubs that students get, against every visible and hidden check."""
+    names = dict(solved[chapter])
+    stubs = [cell for cell in code_cells(chapter, EXERCISES) if is_answer(cell)]
+    assert [cell.id for cell in stubs] == list(checks_of(chapter))
+    for cell in stubs:
+        exec(cell.source, names)
+    for answer, checks in checks_of(chapter).items():
+        for check in checks:
+            with pytest.raises(NotImplementedError):
+                exec(check, dict(names))
+            assert "NotImplementedError" not in check, answer  # none of them swallows it
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
 def test_every_answer_has_at_least_two_wrong_ones(chapter):
     wrong = importlib.import_module(f"tests.solutions.wrong_{chapter}").WRONG
     assert set(wrong) == set(checks_of(chapter))
@@ -81,7 +97,7 @@ def test_a_wrong_answer_gets_a_hint_and_no_credit(chapter, answer, source, hint,
     # Checks may define helpers, which the later ones use: run the solution's first.
     exec(visible, names)
     exec(source, names)
-    with pytest.raises((AssertionError, Exception)) as caught:
+    with pytest.raises(Exception) as caught:  # told apart in the next line
         exec(visible, dict(names))
     assert isinstance(caught.value, AssertionError), f"no hint in words, but {caught.value!r}"
     assert re.search(hint, str(caught.value))
