@@ -6,27 +6,44 @@ NotImplementedError, hidden tests and mark schemes disappear, outputs are cleare
 by nbgrader's own preprocessors, in the order of its ``generate_assignment`` and without its
 database, so the cells and their metadata are the ones that nbgrader itself would release. The same
 solution always gives the same bytes.
+
+Before that the source is read (`mlmusic.grading.validation`, `mlmusic.grading.hidden`) and graded
+(`mlmusic.grading.proof`): one that would give wrong marks isn't released.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import logging
-import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-# What is nearly one of nbgrader's markers. It doesn't know them, and would release the secret.
-_MARKER = re.compile(r"\b(begin|end)[ _]*(solution|hidden[ _]*test|mark(ing)?[ _]*scheme)s?", re.I)
+
+class ReleaseError(ValueError):
+    """Why a source isn't released.
+
+    Parameters
+    ----------
+    source : path
+        The notebook.
+    faults : sequence of str
+        What is wrong, one line each.
+    """
+
+    def __init__(self, source: str | Path, faults: Sequence[str]) -> None:
+        self.faults = [f"{source}: {fault}" for fault in faults]
+        super().__init__("\n".join(self.faults))
 
 
 def release(source: str | Path, out_dir: str | Path) -> Path:
-    """Write the exercise that belongs to a solution notebook.
+    """Write the exercise that belongs to a solution notebook, if reading it shows no fault.
 
     Parameters
     ----------
@@ -44,13 +61,18 @@ def release(source: str | Path, out_dir: str | Path) -> Path:
     ------
     FileNotFoundError
         If there is no such notebook.
-    ValueError
-        If it isn't a notebook, or breaks nbgrader's conventions; the message names the fault.
+    ReleaseError
+        If it isn't a notebook, or not fit for release; a line for each fault names the cell.
     ModuleNotFoundError
         If nbgrader isn't installed.
     """
+    return _write(source, out_dir, released_text(source))
+
+
+def _write(source: str | Path, out_dir: str | Path, text: str) -> Path:
     target = Path(out_dir) / Path(source).name
-    text = released_text(source)
+    if target.exists() and target.samefile(source):
+        raise ReleaseError(source, ["the exercise would replace it: give another folder with -o"])
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(text.encode())  # bytes: Windows would turn the line ends
     return target
@@ -63,37 +85,51 @@ def released_text(source: str | Path) -> str:
     """
     import nbformat
 
+    from mlmusic.grading import hidden, validation
+
     source = Path(source)
     steps = _steps()
-    notebook = _read(source)
-    _check(source, notebook)
-    resources: dict[str, Any] = {}
-    for step in steps:
-        try:
-            notebook, resources = step.preprocess(notebook, resources)
-        except (RuntimeError, ValueError, nbformat.ValidationError) as error:
-            reason = " ".join(str(error).split())
-            raise ValueError(f"{source}: {reason} ({type(step).__name__})") from None
-    for cell in notebook.cells:
-        if found := _MARKER.search(cell.source):
-            raise ValueError(f"{source}: cell {cell.id!r} says {found[0]!r}, which isn't a marker")
+    original = _read(source)
+    if faults := validation.faults(original):
+        raise ReleaseError(source, faults)
+    notebook = _without_secrets(source, copy.deepcopy(original), steps)
+    if faults := hidden.misspelt(notebook) + hidden.leaks(original, notebook):
+        raise ReleaseError(source, faults)
     # The link that opens this notebook on Colab should open the exercise.
     first = notebook.cells[0]
     first.source = first.source.replace(f"/solutions/{source.name}", f"/exercises/{source.name}")
     return nbformat.v4.writes(notebook).rstrip("\n") + "\n"
 
 
+def _without_secrets(source: Path, notebook: NotebookNode, steps: list[Any]) -> NotebookNode:
+    import nbformat
+    from nbgrader.nbgraderformat.common import SchemaMismatchError
+
+    resources: dict[str, Any] = {}
+    for step in steps:
+        try:
+            notebook, resources = step.preprocess(notebook, resources)
+        except SchemaMismatchError as error:
+            fault = f"its nbgrader metadata is old ({error}): run `nbgrader update` on it"
+            raise ReleaseError(source, [fault]) from None
+        except (RuntimeError, ValueError, KeyError, nbformat.ValidationError) as error:
+            reason = " ".join(str(error).split())
+            raise ReleaseError(source, [f"{reason} ({type(step).__name__})"]) from None
+    return notebook
+
+
 def _read(source: Path) -> NotebookNode:
     import nbformat
 
     try:
-        text = source.read_text(encoding="utf-8")
+        text = source.read_text(encoding="utf-8-sig")
         content = json.loads(text)
         if not isinstance(content, dict) or content.get("nbformat") != 4:
             raise ValueError("its format is not nbformat 4")
         nbformat.validate(content)
     except (nbformat.ValidationError, ValueError) as error:
-        raise ValueError(f"{source} isn't a notebook: {str(error).splitlines()[0]}") from None
+        reason = str(error).splitlines()[0]
+        raise ReleaseError(source, [f"isn't a notebook: {reason}"]) from None
     return nbformat.v4.reads(text)
 
 
@@ -116,22 +152,6 @@ def _steps() -> list[Any]:
     quiet = logging.getLogger(__name__)  # what nbgrader would log, its exceptions say as well
     quiet.setLevel(logging.CRITICAL + 1)
     return [getattr(steps, name)(config=Config(), log=quiet) for name in names.split()]
-
-
-def _check(source: Path, notebook: NotebookNode) -> None:
-    """Refuse what nbgrader would let pass and students would stumble over."""
-    marks = [cell.metadata.get("nbgrader", {}) for cell in notebook.cells]
-    if not any(mark.get("grade") for mark in marks):
-        raise ValueError(f"{source}: no cell is graded (nbgrader's metadata grade and points)")
-    for cell, mark in zip(notebook.cells, marks, strict=True):
-        if "AUTOTEST" in cell.source:
-            raise ValueError(f"{source}: cell {cell.id!r} uses AUTOTEST; write the test out")
-        has_solution = "BEGIN SOLUTION" in cell.source
-        if mark.get("solution") and cell.cell_type == "code" and not has_solution:
-            # nbgrader would replace the whole cell, the function's signature with it
-            raise ValueError(
-                f"{source}: solution cell {cell.id!r} has no '### BEGIN SOLUTION' line"
-            )
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -158,9 +178,10 @@ def main(argv: list[str] | None = None) -> int:
                     status = 1
             else:
                 print(release(source, options.out))
-        except (FileNotFoundError, ModuleNotFoundError, ValueError) as error:
-            print(f"mlmusic release: {error}", file=sys.stderr)
-            return 1
+        except (ModuleNotFoundError, OSError, ValueError) as error:
+            for line in str(error).splitlines():
+                print(f"mlmusic release: {line}", file=sys.stderr)
+            status = 1
     return status
 
 

@@ -159,7 +159,7 @@ def test_notebook_without_graded_cells_is_refused():
 def test_what_is_no_notebook_is_refused(tmp_path, text):
     path = tmp_path / "broken.ipynb"
     path.write_text(text)
-    with pytest.raises(ValueError, match="broken.ipynb isn't a notebook"):
+    with pytest.raises(ValueError, match="broken.ipynb: isn't a notebook"):
         released_text(path)
 
 
