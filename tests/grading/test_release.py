@@ -8,7 +8,7 @@ import nbformat
 import notebook_parts as parts
 import pytest
 
-from mlmusic.grading.release import difference, main, release, released_text
+from mlmusic.grading.release import ReleaseError, difference, main, release, released_text
 
 pytest.importorskip("nbgrader", reason="nbgrader makes the exercises (extra 'grade')")
 
@@ -119,26 +119,26 @@ def test_same_bytes_whatever_the_order_of_keys(tmp_path):
     assert released_text(path) == EXERCISE.read_text(encoding="utf-8")
 
 
+UNSOLVED = "def octave_up(pitch):\n    ### BEGIN SOLUTION\n    return 1"
+
+
 @pytest.mark.parametrize(
     ("name", "source", "metadata", "message"),
     [
-        ("task-1-answer", "def f():\n    ### BEGIN SOLUTION\n    return 1", {}, "no end solution"),
-        ("task-1-answer", "def f():\n    return 1", {}, "no '### BEGIN SOLUTION' line"),
-        ("task-1-test", "### BEGIN HIDDEN TESTS\nassert f()", {}, "No end hidden tests"),
-        ("task-1", "### BEGIN SOLUTION\nx\n### END SOLUTION", {}, "non-solution cell"),
-        ("task-1-test", "### END HIDDEN TESTS", {"grade": False, "locked": True}, None),
-        ("task-1-test", "### AUTOTEST f(1)", {}, "uses AUTOTEST"),
-        ("task-2-test", None, {"grade_id": "test-octave_up"}, "failed to validate"),
+        ("task-1-answer", UNSOLVED, {}, "cell 5 'octave_up' has 'BEGIN SOLUTION' and"),
+        ("task-1-answer", "octave_up = abs", {}, "without a '### BEGIN SOLUTION' line"),
+        ("task-1", "### BEGIN SOLUTION\nx\n### END SOLUTION", {}, "isn't marked as one"),
+        ("task-1-test", "### BEGIN MARK SCHEME\noctave_up", {}, "No end mark scheme"),
+        ("task-2-test", None, {"grade_id": "test-octave_up"}, "has the grade_id of cell 6, too"),
+        ("task-1-test", None, {"points": 0}, "has 0 points"),
+        ("task-1-test", None, {"schema_version": 1}, "run `nbgrader update` on it"),
     ],
 )
 def test_broken_conventions_are_refused(changed, tmp_path, name, source, metadata, message):
     path = changed(name, source, **metadata)
-    if message is None:
-        assert "END HIDDEN" not in released_text(path)
-        return
-    with pytest.raises(ValueError, match=message) as caught:
+    with pytest.raises(ReleaseError, match=message) as caught:
         release(path, tmp_path / "out")
-    assert path.name in str(caught.value)
+    assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
 
@@ -146,8 +146,28 @@ def test_broken_conventions_are_refused(changed, tmp_path, name, source, metadat
 @pytest.mark.parametrize("marker", ["BEGIN HIDDEN TEST", "Begin Solution", "BEGIN_SOLUTION"])
 def test_misspelt_marker_is_refused_instead_of_releasing_the_secret(changed, marker):
     path = changed("task-1-test", f"### {marker}\nassert octave_up(1) == 13")
-    with pytest.raises(ValueError, match="'task-1-test' says 'B"):
+    with pytest.raises(ReleaseError, match="cell 6 'test-octave_up' says 'B"):
         released_text(path)
+
+
+def test_a_hidden_test_that_students_see_is_refused(changed, tmp_path):
+    path = changed("task-1", "An octave is 12 semitones: octave_up(1) == 13.")
+    with pytest.raises(ReleaseError, match="hides 'octave_up.1. == 13', but students see it in"):
+        release(path, tmp_path / "out")
+
+
+def test_the_source_is_never_replaced_by_its_exercise(tmp_path):
+    path = tmp_path / SOLUTION.name
+    path.write_bytes(SOLUTION.read_bytes())
+    with pytest.raises(ReleaseError, match="would replace it: give another folder with -o"):
+        release(path, tmp_path)
+    assert path.read_bytes() == SOLUTION.read_bytes()
+
+
+def test_a_byte_order_mark_does_no_harm(tmp_path):
+    path = tmp_path / SOLUTION.name
+    path.write_bytes(b"\xef\xbb\xbf" + SOLUTION.read_bytes())
+    assert released_text(path) == EXERCISE.read_text(encoding="utf-8")
 
 
 def test_notebook_without_graded_cells_is_refused():
