@@ -18,12 +18,17 @@ import copy
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
+
+
+_UNSAFE = (
+    "your own notebook may run without one: add --sandbox none, or --no-run to release it ungraded"
+)
 
 
 class ReleaseError(ValueError):
@@ -42,8 +47,16 @@ class ReleaseError(ValueError):
         super().__init__("\n".join(self.faults))
 
 
-def release(source: str | Path, out_dir: str | Path) -> Path:
-    """Write the exercise that belongs to a solution notebook, if reading it shows no fault.
+def release(
+    source: str | Path,
+    out_dir: str | Path,
+    *,
+    run: bool = True,
+    sandbox: str = "auto",
+    strict: bool = False,
+    warn: Callable[[str], None] = lambda line: None,
+) -> Path:
+    """Write the exercise that belongs to a solution notebook, if nothing stands against it.
 
     Parameters
     ----------
@@ -51,6 +64,14 @@ def release(source: str | Path, out_dir: str | Path) -> Path:
         The solution notebook, with nbgrader's markers and metadata.
     out_dir : path
         The folder for the exercise, which keeps the solution's name. It is made if need be.
+    run : bool
+        Whether to grade the solution, the empty exercise and cheap answers first.
+    sandbox : str
+        Which kind of isolation they run in: "auto", "bwrap", "landlock", "docker" or "none".
+    strict : bool
+        Whether a weak test, one that gives points to a cheap answer, is refused, too.
+    warn : callable
+        Is given a line for each weak test that isn't refused.
 
     Returns
     -------
@@ -66,13 +87,26 @@ def release(source: str | Path, out_dir: str | Path) -> Path:
     ModuleNotFoundError
         If nbgrader isn't installed.
     """
-    return _write(source, out_dir, released_text(source))
+    import nbformat
 
-
-def _write(source: str | Path, out_dir: str | Path, text: str) -> Path:
-    target = Path(out_dir) / Path(source).name
+    source = Path(source)
+    target = Path(out_dir) / source.name
+    text = released_text(source)
     if target.exists() and target.samefile(source):
         raise ReleaseError(source, ["the exercise would replace it: give another folder with -o"])
+    if run:
+        from mlmusic.grading.proof import prove
+        from mlmusic.grading.sandbox import SandboxUnavailable
+
+        try:
+            proof = prove(source.read_bytes(), source.name, nbformat.v4.reads(text), sandbox)
+        except SandboxUnavailable as error:
+            raise ReleaseError(source, [f"{error}; {_UNSAFE}"]) from None
+        faults = proof.faults + (proof.weak if strict else [])
+        if faults:
+            raise ReleaseError(source, faults)
+        for line in proof.weak:
+            warn(f"{source}: {line}")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(text.encode())  # bytes: Windows would turn the line ends
     return target
@@ -89,7 +123,7 @@ def released_text(source: str | Path) -> str:
 
     source = Path(source)
     steps = _steps()
-    original = _read(source)
+    original = read_source(source)
     if faults := validation.faults(original):
         raise ReleaseError(source, faults)
     notebook = _without_secrets(source, copy.deepcopy(original), steps)
@@ -118,7 +152,16 @@ def _without_secrets(source: Path, notebook: NotebookNode, steps: list[Any]) -> 
     return notebook
 
 
-def _read(source: Path) -> NotebookNode:
+def read_source(source: Path) -> NotebookNode:
+    """Read a source notebook as it stands.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such notebook.
+    ReleaseError
+        If it isn't a notebook.
+    """
     import nbformat
 
     try:
@@ -156,33 +199,64 @@ def _steps() -> list[Any]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run ``mlmusic release``; return its exit status."""
-    parser = argparse.ArgumentParser(prog="mlmusic release", description=main.__doc__)
-    parser.description = "Make the students' exercises from the solutions."
-    parser.add_argument("source", nargs="*", default=["solutions"], help="notebooks or folders")
-    parser.add_argument("-o", "--out", default="exercises", help="folder for the exercises")
-    parser.add_argument("--check", action="store_true", help="write nothing, say what differs")
-    options = parser.parse_args(argv)
+    options = _parser().parse_args(argv)
+    try:
+        if options.new:
+            from mlmusic.grading.new_source import new_source
+
+            print(*new_source(options.new, options.origin), sep="\n")
+            return 0
+    except (OSError, ValueError) as error:
+        return _fault(error)
     sources: list[Path] = []
     for name in map(Path, options.source):
         sources += sorted(name.glob("*.ipynb")) if name.is_dir() else [name]
     if not sources:
-        print(f"mlmusic release: no notebooks in {', '.join(options.source)}", file=sys.stderr)
-        return 1
+        return _fault(f"no notebooks in {', '.join(options.source)}")
     status = 0
     for source in sources:
         try:
             if options.check:
-                fault = difference(source, Path(options.out))
-                if fault:
+                if fault := difference(source, Path(options.out)):
                     print(fault, file=sys.stderr)
                     status = 1
-            else:
-                print(release(source, options.out))
+                continue
+            run, kind, strict = not options.no_run, options.sandbox, options.strict
+            print(release(source, options.out, run=run, sandbox=kind, strict=strict, warn=_warn))
         except (ModuleNotFoundError, OSError, ValueError) as error:
-            for line in str(error).splitlines():
-                print(f"mlmusic release: {line}", file=sys.stderr)
-            status = 1
+            status = _fault(error)
     return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mlmusic release")
+    parser.description = "Make the students' exercises from the solutions."
+    parser.add_argument("source", nargs="*", default=["solutions"], help="notebooks or folders")
+    parser.add_argument("-o", "--out", default="exercises", help="folder for the exercises")
+    parser.add_argument("--check", action="store_true", help="write nothing, say what differs")
+    parser.add_argument(
+        "--no-run", action="store_true", help="release without grading the solution first"
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="refuse tests that give points to a cheap answer"
+    )
+    kinds = ("auto", "bwrap", "landlock", "docker", "none")
+    parser.add_argument("--sandbox", choices=kinds, default="auto", help="where the solution runs")
+    parser.add_argument("--new", metavar="FILE", help="write a new source notebook and stop")
+    parser.add_argument(
+        "--from", dest="origin", metavar="SOLUTION", help="the solution that --new varies"
+    )
+    return parser
+
+
+def _fault(error: object) -> int:
+    for line in str(error).splitlines():
+        print(f"mlmusic release: {line}", file=sys.stderr)
+    return 1
+
+
+def _warn(line: str) -> None:
+    print(f"mlmusic release: warning: {line}", file=sys.stderr)
 
 
 def difference(source: Path, out_dir: Path) -> str | None:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 SLOT = "⟦rewrite"
 """How a text begins that an instructor has still to write; see `mlmusic.grading.new_source`."""
 
+PRIVATE = "This notebook holds answers and hidden tests."
+"""What a new source says to its instructor, and never to students."""
+
 _GENERATED = re.compile(r"cell-[0-9a-f]{8,}")  # what nbgrader's toolbar calls a new cell
 _COLUMNS = ("submission", "student", "score", "points")  # of grades.csv, beside the tasks
 _TOTAL = re.compile(r"^[ \t>*_#-]*total\W{1,6}(\d+(?:\.\d+)?)[ \t]*points?\b", re.I | re.M)
@@ -116,6 +119,8 @@ def _slots(cells: list[Cell]) -> Iterator[str]:
     for cell in cells:
         if SLOT in cell.source:
             yield f"{cell} still has a slot: write its text yourself and delete '{SLOT}: … ⟧'"
+        elif PRIVATE in cell.source:
+            yield f"{cell} is a note to you alone: delete it"
 
 
 def _grade_ids(cells: list[Cell]) -> Iterator[str]:

@@ -36,11 +36,14 @@ def changed(tmp_path):
 
 
 def test_committed_sample_is_what_release_writes(tmp_path):
-    assert release(SOLUTION, tmp_path / "new" / "folder").read_bytes() == EXERCISE.read_bytes()
+    assert (
+        release(SOLUTION, tmp_path / "new" / "folder", run=False).read_bytes()
+        == EXERCISE.read_bytes()
+    )
 
 
 def test_solution_becomes_a_stub_and_the_signature_stays(tmp_path):
-    answer = cells(release(SOLUTION, tmp_path))["task-1-answer"]
+    answer = cells(release(SOLUTION, tmp_path, run=False))["task-1-answer"]
     assert answer.source == (
         'def octave_up(pitch):\n    """The note an octave higher."""\n'
         "    # YOUR CODE HERE\n    raise NotImplementedError()"
@@ -137,7 +140,7 @@ UNSOLVED = "def octave_up(pitch):\n    ### BEGIN SOLUTION\n    return 1"
 def test_broken_conventions_are_refused(changed, tmp_path, name, source, metadata, message):
     path = changed(name, source, **metadata)
     with pytest.raises(ReleaseError, match=message) as caught:
-        release(path, tmp_path / "out")
+        release(path, tmp_path / "out", run=False)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
@@ -153,14 +156,14 @@ def test_misspelt_marker_is_refused_instead_of_releasing_the_secret(changed, mar
 def test_a_hidden_test_that_students_see_is_refused(changed, tmp_path):
     path = changed("task-1", "An octave is 12 semitones: octave_up(1) == 13.")
     with pytest.raises(ReleaseError, match="hides 'octave_up.1. == 13', but students see it in"):
-        release(path, tmp_path / "out")
+        release(path, tmp_path / "out", run=False)
 
 
 def test_the_source_is_never_replaced_by_its_exercise(tmp_path):
     path = tmp_path / SOLUTION.name
     path.write_bytes(SOLUTION.read_bytes())
     with pytest.raises(ReleaseError, match="would replace it: give another folder with -o"):
-        release(path, tmp_path)
+        release(path, tmp_path, run=False)
     assert path.read_bytes() == SOLUTION.read_bytes()
 
 
@@ -193,7 +196,7 @@ def test_missing_nbgrader_is_one_clear_line(monkeypatch, capsys, tmp_path):
 
 
 def test_command_releases_a_folder(tmp_path, capsys):
-    assert main([str(SOLUTION.parent), "-o", str(tmp_path)]) == 0
+    assert main([str(SOLUTION.parent), "-o", str(tmp_path), "--no-run"]) == 0
     assert capsys.readouterr().out == f"{tmp_path / SOLUTION.name}\n"
     assert (tmp_path / SOLUTION.name).read_bytes() == EXERCISE.read_bytes()
 
@@ -203,7 +206,7 @@ def test_check_says_what_is_out_of_step(tmp_path, capsys):
     assert main(arguments) == 1
     assert "is missing: run `make release`" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
-    target = release(SOLUTION, tmp_path)
+    target = release(SOLUTION, tmp_path, run=False)
     assert main(arguments) == 0
     target.write_bytes(target.read_bytes().replace(b"\n", b"\r\n"))
     assert "run `make release`" in difference(SOLUTION, tmp_path)
