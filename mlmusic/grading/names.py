@@ -1,69 +1,61 @@
-"""Which names the cell of a notebook defines and uses, read from its source without running it."""
+"""Which names the cell of a notebook defines and uses, for the rules of release."""
 
 from __future__ import annotations
 
 import ast
-import builtins
 import re
-import symtable
 import warnings
 
-PROVIDED = frozenset(dir(builtins)) | frozenset(
-    "__name__ __doc__ __file__ display get_ipython exit quit In Out _ __ ___ _i _ii _iii".split()
-)
+from mlmusic.grading import syntax
+from mlmusic.grading.assignment import BUILTINS
+
+PROVIDED = BUILTINS | {*"_i _ii _iii".split()}
 """Names that a notebook has without defining them: Python's and IPython's."""
 
-_BODY_MAGIC = re.compile(r"\A\s*%%(time|timeit|capture|prun)\b[^\n]*")
 _LINE_MAGIC = "get_ipython().run_line_magic"
 _OPEN_MAGICS = ("run", "pylab", "load")
 
 
 def parse(source: str) -> ast.Module:
-    """Parse a cell, with IPython's syntax: magics, ``!commands``, ``await`` outside a function.
-
-    The body of ``%%time`` and its like is parsed as the code that it is.
+    """Parse a cell, IPython's syntax included, and find what only Python's compiler refuses.
 
     Raises
     ------
     SyntaxError
-        If it isn't Python.
+        If it isn't Python; `syntax.parse` doesn't say why.
     """
-    from IPython.core.inputtransformer2 import TransformerManager
-
-    source = _BODY_MAGIC.sub("", source)
+    code = syntax.python_of(source)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an odd escape in a string is no fault of the names
-        code = TransformerManager().transform_cell(source)
-        tree = compile(code, "<cell>", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-        # `return` outside a function and its like are found by the compiler alone.
-        compile(tree, "<cell>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    return tree
+        compile(code, "<cell>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        return ast.parse(code)
 
 
 def defined(tree: ast.Module) -> set[str]:
     """Return the names that a cell defines for the cells after it."""
-    return set(definitions(tree))
+    shared = (node.names for node in ast.walk(tree) if isinstance(node, ast.Global))
+    return set(syntax.names_of(tree).bound).union(*shared) - {"*"}
 
 
 def definitions(tree: ast.Module) -> dict[str, set[str]]:
     """Map each name that a cell defines to the names which its definitions use."""
     found: dict[str, set[str]] = {}
     for statement in tree.body:
-        bound, free = _names(statement)
-        for name in bound:
-            found.setdefault(name, set()).update(free)
+        part = ast.Module([statement], [])
+        for name in defined(part):
+            found.setdefault(name, set()).update(used(part))
     return found
 
 
 def used(tree: ast.Module) -> set[str]:
     """Return the names that a cell takes from elsewhere: from other cells, or from Python."""
-    return _names(*tree.body)[1]
+    return set(syntax.names_of(tree).mentioned) - defined(tree)
 
 
-def functions(tree: ast.Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
-    """Return the functions that a cell defines at its top level."""
+def functions(tree: ast.Module) -> set[str]:
+    """Return the names of the functions that a cell defines at its top level."""
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-    return [statement for statement in tree.body if isinstance(statement, kinds)]
+    return {statement.name for statement in tree.body if isinstance(statement, kinds)}
 
 
 def words_in_texts(tree: ast.Module) -> set[str]:
@@ -84,31 +76,3 @@ def is_open(tree: ast.Module) -> bool:
             if isinstance(magic, ast.Constant) and magic.value in _OPEN_MAGICS:
                 return True
     return False
-
-
-def _names(*statements: ast.stmt) -> tuple[set[str], set[str]]:
-    """Return the names that statements bind and those that they use without binding them.
-
-    Python's own symbol table decides: the statements become the body of a function, whose locals
-    are what they bind and whose globals are what they need.
-    """
-    # A function can't hold `import *`; what it would bind is unknown anyway.
-    body = [s for s in statements if not (isinstance(s, ast.ImportFrom) and s.names[0].name == "*")]
-    if not body:
-        return set(), set()
-    cell = ast.parse("async def cell(): pass")
-    cell.body[0].body = body
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        table = symtable.symtable(ast.unparse(cell), "<cell>", "exec").get_children()[0]
-    bound = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_local()}
-    declared, free, tables = set(), set(), [table]
-    while tables:
-        inner = tables.pop()
-        tables += inner.get_children()
-        for symbol in inner.get_symbols():
-            if symbol.is_declared_global() and symbol.is_assigned():
-                declared.add(symbol.get_name())
-            elif symbol.is_global() and symbol.is_referenced():
-                free.add(symbol.get_name())
-    return bound | declared, free - declared

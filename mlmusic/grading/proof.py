@@ -215,7 +215,7 @@ def _missing(wanted: ast.Module, given: set[str], kind: str) -> Iterator[ast.stm
     """Define what only the solution does: functions as functions, everything else as a value."""
     value = CHEAP[kind] or "None"
     called = "next(iter(args), None)" if kind == FIRST_ARGUMENT else value
-    functions = {node.name for node in names.functions(wanted)}
+    functions = names.functions(wanted)
     imported = {
         (alias.asname or alias.name).split(".")[0]
         for node in ast.walk(wanted)

@@ -17,7 +17,7 @@ CELLS = [
     ("with open(path) as file: (n := 3)", "file n", "open path"),
     ("def outer():\n    global kept\n    kept = found", "outer kept", "found"),
     ("assert octave_up(60) == 72, f'{message}'", "", "octave_up message"),
-    ("try:\n    pass\nexcept E as error:\n    print(error)", "error", "E print"),
+    ("try:\n    pass\nexcept E:\n    print(3)", "", "E print"),
     ("match chord:\n    case [root, *others]: pass", "root others", "chord"),
     ("result = await play(tune)", "result", "play tune"),
     ("!ls\n%matplotlib inline\nx = 1", "x", "get_ipython"),
