@@ -99,15 +99,16 @@ def prove(source: bytes, name: str, released: NotebookNode, sandbox: str = "auto
             )
         if faults:
             return Proof(faults, [])
-        gained: dict[str, list[str]] = {}
+        gained: dict[str, list[str]] = {name: [] for name in places}
         for kind in CHEAP:
             result = worker.mark(_bytes(cheap(original, released, kind)), SEEDS[0])
             for test in _gained(result):
-                gained.setdefault(test["id"], []).append(kind)
+                gained[test["id"]].append(kind)
         weak = [
             f"{places[test]} {test!r} is weak: it gives points to an answer that only returns "
             + " or ".join(kinds)
             for test, kinds in gained.items()
+            if kinds
         ]
         return Proof([], weak)
     finally:

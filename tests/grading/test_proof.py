@@ -1,7 +1,12 @@
 """A source is graded before it is released: its solution, its stub, and answers without thought."""
 
+import contextlib
 import copy
+import sys
+import types
+from typing import ClassVar
 
+import nbformat
 import pytest
 
 from mlmusic.grading import proof
@@ -107,3 +112,117 @@ def test_a_cheap_answer_keeps_the_signature(kind, value):
 )
 def test_only_what_students_write_is_answered_cheaply(solution, stub, kind, result):
     assert cheap(solution, stub, kind) == result
+
+
+# Grading, by a stand-in for the worker: everything runs here, without a sandbox ------------
+
+
+class InProcess:
+    """Marks as a worker does, as far as these tests need it."""
+
+    calls: ClassVar[list] = []
+
+    def __init__(self, source, name, sandbox="auto"):
+        self.source = nbformat.v4.reads(source.decode())
+        self.calls.append((name, sandbox))
+
+    def mark(self, data, seed):
+        names = {"SEED": seed}
+        for cell in nbformat.v4.reads(data.decode()).cells:
+            if cell.cell_type == "code" and not cell.metadata.get("nbgrader", {}).get("grade"):
+                with contextlib.suppress(Exception):
+                    exec(cell.source, names)
+        tests = []
+        for cell in self.source.cells:
+            marks = cell.metadata.get("nbgrader", {})
+            if not marks.get("grade") or marks.solution:
+                continue
+            test = {"id": marks.grade_id, "points": marks.points, "score": 0, "message": ""}
+            try:
+                exec(cell.source, dict(names))
+                test |= {"score": marks.points, "outcome": "passed"}
+            except AssertionError as error:
+                test |= {"outcome": "failed", "message": str(error)}
+            except Exception as error:
+                test |= {"outcome": "error", "message": repr(error)}
+            tests.append(test)
+        return {"tasks": [{"id": "a", "tests": tests}], "flags": []}
+
+    def close(self):
+        self.calls.append("closed")
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    worker = types.ModuleType("mlmusic.grading.worker")
+    worker.Worker = InProcess
+    monkeypatch.setitem(sys.modules, worker.__name__, worker)
+    InProcess.calls.clear()
+    return InProcess.calls
+
+
+def proved(*cells, stub):
+    source = notebook(*cells)
+    data = nbformat.v4.writes(source).encode()
+    return proof.prove(data, "ps1.ipynb", exercise(source, stub), sandbox="none")
+
+
+UP = "def up(pitch):\n    return pitch + 12"
+UP_STUB = [f"def up(pitch):\n    {STUB}"]
+STRONG = check("check-1", "assert up(60) == 72 and up(1) == 13", points=2)
+
+
+def test_a_sound_source_is_proved(in_process):
+    found = proved(answer("answer-1", UP), STRONG, stub=UP_STUB)
+    assert found == proof.Proof([], [])
+    assert in_process == [("ps1.ipynb", "none"), "closed"]
+
+
+def test_a_solution_that_fails_its_own_test_is_named(in_process):
+    broken = check("check-2", 'assert up(60) == 71, "an octave has 12 semitones,\\nnot 11"')
+    crashed = check("check-3", "assert up(None)")
+    found = proved(answer("answer-1", UP), STRONG, broken, crashed, stub=UP_STUB)
+    assert found.weak == []
+    assert found.faults == [
+        "cell 3 'check-2' isn't passed by the solution (failed: an octave has 12 semitones, "
+        "not 11): mend one of them",
+        "cell 4 'check-3' isn't passed by the solution (error: "
+        "TypeError(\"unsupported operand type(s) for +: 'NoneType' and 'int'\")): "
+        "mend one of them",
+    ]
+    assert in_process[-1] == "closed"
+
+
+def test_a_solution_must_pass_whatever_is_drawn(in_process):
+    unlucky = check("check-2", "assert up(SEED) != 15, 'three is unlucky'")
+    found = proved(answer("answer-1", UP), STRONG, unlucky, stub=UP_STUB)
+    assert found.faults == [
+        "cell 3 'check-2' isn't passed by the solution (failed: three is unlucky): mend one of them"
+    ]
+
+
+def test_points_for_an_empty_exercise_are_refused(in_process):
+    gift = check("check-2", "assert callable(up)", points=0.5)
+    found = proved(answer("answer-1", UP), STRONG, gift, stub=UP_STUB)
+    assert found.faults == [
+        "cell 3 'check-2' gives 0.5 points to an exercise that nobody has answered: "
+        "test something that the stub doesn't do"
+    ]
+
+
+def test_weak_tests_are_named_with_what_passes_them(in_process):
+    weak = check("check-2", "assert up(60) is not None")
+    empty = check("check-3", "import numpy as np\nassert np.allclose(up(60), 72)")
+    found = proved(answer("answer-1", UP), STRONG, weak, empty, stub=UP_STUB)
+    assert found.faults == []
+    assert found.weak == [
+        "cell 3 'check-2' is weak: it gives points to an answer that only returns [] or an empty "
+        "array or NaN or 0 or True or its first argument",
+        "cell 4 'check-3' is weak: it gives points to an answer that only returns [] "
+        "or an empty array",
+    ]
+
+
+def test_a_solution_that_cannot_be_graded_at_all_says_why():
+    result = {"tasks": [], "flags": [{"kind": "unreadable", "detail": "no notebook"}]}
+    assert proof._lost(result, {}) == ["the solution can't be graded: no notebook"]
