@@ -311,9 +311,9 @@ def _words(
     for cell, match in zip(notebook.cells[place + 1 :], matches[place + 1 :], strict=True):
         if match is not None and match.index != source.index:
             break
-        if match is None and (cell.kind != "code" or source.role == "task"):
-            if _is_written(cell, source):
-                written.append(cell)
+        possible = match is None and (cell.kind != "code" or source.role == "task")
+        if possible and _is_written(cell, source):
+            written.append(cell)
     return written, written[0].index if written else place + 1
 
 

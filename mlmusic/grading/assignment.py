@@ -10,7 +10,7 @@ import ast
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Any
@@ -51,6 +51,8 @@ class SourceCell:
         What it is worth.
     names : Names
         What its code binds and needs.
+    needs_answers : bool
+        Whether it is an instructor's code that can't run without the student's.
     early : bool
         Whether it can run before any answer: it needs none, and changes nothing that an earlier
         cell made.
@@ -67,7 +69,8 @@ class SourceCell:
     source: str
     released: str
     points: float = 0.0
-    names: Names = Names()
+    names: Names = field(default_factory=Names)
+    needs_answers: bool = False
     early: bool = False
     plain: str = ""
 
@@ -172,8 +175,8 @@ class Assignment:
         What a submission may use.
     run : str
         "all" runs students' cells; "defs" only their definitions and simple constants.
-    sha256 : str
-        Of the source's bytes.
+    source : bytes
+        The source itself.
     """
 
     name: str
@@ -182,7 +185,7 @@ class Assignment:
     answers: dict[str, Answer]
     limits: Limits
     run: str
-    sha256: str
+    source: bytes = field(repr=False)
 
     @classmethod
     def load(cls, path: str | Path) -> Assignment:
@@ -214,10 +217,15 @@ class Assignment:
                 answers=_answers(program),
                 limits=limits,
                 run=run,
-                sha256=hashlib.sha256(data).hexdigest(),
+                source=data,
             )
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the source's bytes."""
+        return hashlib.sha256(self.source).hexdigest()
 
     @property
     def points(self) -> float:
@@ -256,29 +264,6 @@ class Assignment:
                         found.setdefault(bound, ast.unparse(line))
         return found
 
-    def origin(self, name: str, index: int) -> str:
-        """Say who gave a name its value before a cell of the source: the last cell that binds it.
-
-        Parameters
-        ----------
-        name : str
-            A global name.
-        index : int
-            The place of a cell.
-
-        Returns
-        -------
-        str
-            "student", or "instructor" for public cells and tests; "" for a name that nobody binds.
-        """
-        expected = name in self.expected
-        for cell in reversed(self.program[:index]):
-            if name in cell.names.bound:
-                if cell.role in ("answer", "manual"):
-                    return "student" if expected else "instructor"
-                return "instructor"
-        return "student" if expected else ""
-
 
 def released(cell: Cell) -> str:
     """Return what nbgrader leaves of a cell for the students.
@@ -291,10 +276,7 @@ def released(cell: Cell) -> str:
     marks, source = cell.marks, cell.source
     stub = CODE_STUB if cell.kind == "code" else TEXT_STUB
     if marks.get("solution"):
-        if "BEGIN SOLUTION" in source:
-            source = _cut(cell, source, "SOLUTION", stub)
-        else:
-            source = stub
+        source = _cut(cell, source, "SOLUTION", stub) if "BEGIN SOLUTION" in source else stub
     if marks.get("grade"):
         source = _cut(cell, source, "HIDDEN TESTS")
     return _cut(cell, source, "MARK SCHEME") if marks.get("task") else source
@@ -421,8 +403,9 @@ def _analysed(program: list[SourceCell]) -> tuple[SourceCell, ...]:
             plain = _plain(cell.source, expected)
             names = syntax.names_of(syntax.parse_python(plain))
             fresh = bool(names.bound) and not names.bound & bound
-            early = not names.now & tainted and (cell.index < first_answer or fresh)
-            cell = replace(cell, plain=plain, names=names, early=early)
+            needs = bool(names.now & tainted)
+            early = not needs and (cell.index < first_answer or fresh)
+            cell = replace(cell, plain=plain, names=names, needs_answers=needs, early=early)
         elif cell.role in ("answer", "manual") and cell.kind == "code":
             cell = replace(cell, plain=_without_stubs(cell))
         bound |= cell.names.bound
