@@ -155,6 +155,11 @@ class Sandbox:
         """End the warm process and everything in it."""
         self._close()
 
+    @property
+    def pid(self) -> int | None:
+        """The number of the process that leads to the sandbox; None if it isn't running."""
+        return None if self._channel is None else self._channel.pid
+
     def __enter__(self) -> Sandbox:
         return self
 

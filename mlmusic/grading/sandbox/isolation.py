@@ -265,11 +265,13 @@ def _bwrap(program: str, shown: list[str], limits: Limits) -> Plan:
     for name in ("null", "urandom", "random"):
         command += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
     command += ["--perms", "1777", "--size", str(_SHARED_MEMORY), "--tmpfs", "/dev/shm"]
-    command += ["--perms", "1777", "--size", str(int(limits.files)), "--tmpfs", "/tmp"]
-    command += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
-    for name, value in _environment("/tmp").items():
+    # Where Python itself is installed in /tmp, a student gets another place.
+    temp = "/student" if any(_contains("/tmp", path) for path in shown) else "/tmp"
+    command += ["--perms", "1777", "--size", str(int(limits.files)), "--tmpfs", temp]
+    command += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", temp]
+    for name, value in _environment(temp).items():
         command += ["--setenv", name, value]
-    return Plan([*command, *_python()], {}, user=user)
+    return Plan([*command, *_python()], {}, temp, user=user)
 
 
 def _is_real_root() -> bool:

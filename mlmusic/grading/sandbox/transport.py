@@ -47,7 +47,8 @@ class Channel:
     """
 
     def __init__(self, command: Sequence[str], env: dict[str, str], folder: str) -> None:
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115: as long as the process lives
+        # Open as long as the process lives.
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         try:
             self._process = subprocess.Popen(
                 command,
@@ -64,6 +65,11 @@ class Channel:
         self._owner = os.getpid()
         self._pipes = _pipes(self._process)
         self._arrived = bytearray()
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
 
     def send(self, letter: bytes, body: bytes, deadline: float) -> None:
         """Send a frame.
@@ -111,7 +117,8 @@ class Channel:
             self._process.wait(1)
         self._errors.seek(0)
         lines = self._errors.read()[-10_000:].decode("utf-8", "replace").splitlines()
-        lines = [line.strip() for line in lines if line.strip()]
+        # What the docker command adds to every error.
+        lines = [s for line in lines if (s := line.strip()) and not s.startswith("Run 'docker")]
         return lines[-1][:300] if lines else "its first process ended without a word"
 
     def close(self) -> None:
