@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from mlmusic.grading.remote import is_stand_in
+
 _NUMPY_TRUTHS = ("allclose", "array_equiv")
 _NUMPY_ASSERTIONS = (
     "assert_allclose assert_almost_equal assert_approx_equal assert_array_almost_equal "
@@ -48,7 +50,7 @@ def seed_public() -> None:
 
 def _seed(number: int) -> None:
     random.seed(number)
-    np.random.seed(number % 2**32)  # noqa: NPY002: tests may still use it
+    np.random.seed(number % 2**32)  # noqa: NPY002
     # Where NumPy takes the seed of default_rng() and the like from.
     np.random.bit_generator.randbits = random.Random(number).getrandbits
     _Random.seeds = random.Random(number)
@@ -121,6 +123,8 @@ _SIDES = ("a", "b", "a1", "a2", "x", "y", "actual", "desired", "input", "other")
 
 def _size(value: Any) -> int | None:
     """Return how many numbers there are to compare; None if NumPy can't tell."""
+    if is_stand_in(value):
+        return None
     if isinstance(value, (str, bytes)) or value is None:
         return 1
     size = getattr(value, "size", None)
@@ -142,6 +146,8 @@ def _size(value: Any) -> int | None:
 
 def is_empty(value: Any) -> bool:
     """Whether a value is a container or an array without anything in it."""
+    if is_stand_in(value):
+        return False
     if isinstance(value, (list, tuple, dict, set, frozenset)):
         return not value
     if isinstance(value, np.ndarray):
@@ -215,6 +221,8 @@ def _is_tensor(value: Any) -> bool:
 
 
 def _has_nan(value: Any) -> bool:
+    if is_stand_in(value):
+        return False
     if isinstance(value, (float, complex, np.inexact)):
         return bool(value != value)
     if isinstance(value, np.ndarray):

@@ -18,6 +18,7 @@ from typing import Any
 from mlmusic.grading.codec import CodecError, Handle
 from mlmusic.grading.errors import Lost, error_class, raised
 from mlmusic.grading.export import NeedsExport, Outgoing
+from mlmusic.grading.incoming import Incoming
 from mlmusic.grading.limits import Limits
 from mlmusic.grading.sandbox import Sandbox, StudentDied, StudentError, StudentTimeout
 
@@ -93,8 +94,10 @@ class Student:
         self.arguments_after: Callable[[str, tuple, list], None] | None = None
         self.stdout: Any = sys.stdout
         self._kinds: dict[str, str] = {}  # of the strikes
-        self._lineages: dict[str, tuple[str, ...]] = {}  # of error classes that tests know
-        self._busy = self._exporting = False
+        self._lineages: dict[str, tuple[str, ...]] = {}  # of the student's error classes
+        self._incoming = Incoming(trusted, self.part_of, is_stand_in)
+        self._busy = self._exporting = self._taking = False
+        self._familiar = False  # whether the last answer brought something of a trusted class
         self.renewed()
 
     def renewed(self) -> None:
@@ -121,22 +124,20 @@ class Student:
             value = self.ask(name, "get", name=name)
         except NameError:
             raise self.lose("missing", f"{name} is not defined") from None
-        if isinstance(value, types.CoroutineType):
-            return value
-        if type(value) in (Remote, RemoteFunction) and value._mlmusic_facts.get("kind") == "class":
+        if is_stand_in(value) and value._mlmusic_facts.get("kind") == "class":
             lineage = self.lineage(value)
             if "BaseException" in lineage:
-                self._lineages[lineage[0]] = lineage
-                return error_class(lineage)
+                return error_class(lineage, self.trusted)
         return self.observe(name, (), {}, value)
 
     def lineage(self, handle: Remote) -> tuple[str, ...]:
         """Return the names of a class and of what it extends, as the student's process says."""
-        bases = self.ask(
-            handle._mlmusic_label, "do", what="getattr", target=handle, args=["__mro__"]
-        )
-        bases = bases if isinstance(bases, tuple) else ()
-        return tuple(str(b._mlmusic_facts.get("name")) for b in bases if type(b) in _STAND_INS)
+        return tuple(str(base._mlmusic_facts.get("name")) for base in self.bases(handle))
+
+    def bases(self, handle: Remote) -> list[Remote]:
+        """Return a class and what it extends, nearest first."""
+        found = self.part_of(handle, "__mro__")
+        return [base for base in found if is_stand_in(base)] if type(found) is tuple else []
 
     def call(self, handle: Remote, args: tuple, kwargs: dict[str, Any]) -> Any:
         """Call a function of the student's with a test's arguments."""
@@ -209,9 +210,24 @@ class Student:
                 raise TypeError(f"{label}: {error}") from None
             except StudentError as error:
                 self._sent()
-                raise raised(error, self._error_lineage(error)) from None
+                raise raised(error, self._error_class(error)) from None
         self._sent()
-        return value
+        return value if self._taking or self._exporting else self._taken(value)
+
+    def _taken(self, value: Any) -> Any:
+        """Make the instructor's own out of what is of an instructor's class."""
+        first = value[0] if type(value) in (list, tuple) and value else None
+        if not (self._familiar or _is_named(value) or _is_named(first)):
+            return value
+        self._familiar, self._taking = False, True
+        try:
+            return self._incoming.taken(value)
+        finally:
+            self._taking = False
+
+    def part_of(self, handle: Remote, name: str) -> Any:
+        """Return an attribute of an object of the student's."""
+        return self.ask(handle._mlmusic_label, "do", what="getattr", target=handle, args=[name])
 
     def _sent(self) -> None:
         if not self._exporting:
@@ -253,18 +269,20 @@ class Student:
         self.alive = False
         return self.lose(kind, message)
 
-    def _error_lineage(self, error: StudentError) -> tuple[str, ...] | None:
-        """Find what a raised class extends, if tests know any class of the student's."""
-        if not self._lineages or not error.name.isidentifier() or error.name == error.type_name:
-            return None
-        if error.name not in self._lineages:
+    def _error_class(self, error: StudentError) -> type[Exception]:
+        """Find the class to raise for an error; a class of the student's own has its lineage."""
+        own, builtin = error.name, error.type_name or "Exception"
+        if own == builtin or error.type_name is None:
+            return error_class((builtin,))
+        if own not in self._lineages:
+            self._lineages[own] = (own, builtin)
             try:
-                kind = self.ask(error.name, "get", name=error.name)
-                self._lineages[error.name] = self.lineage(kind)
+                lineage = self.lineage(self.ask(own, "get", name=own))
             except Exception:
-                return None
-        lineage = self._lineages[error.name]
-        return lineage if "BaseException" in lineage else None
+                lineage = ()  # none of the notebook's own: a library's
+            if builtin in lineage:
+                self._lineages[own] = lineage
+        return error_class(self._lineages[own], self.trusted)
 
     def handle_of(self, value: Any) -> Handle | None:
         """Return the handle of a stand-in; None for anything else.
@@ -274,7 +292,7 @@ class Student:
         Lost
             If the process that it lived in has ended.
         """
-        if type(value) not in _STAND_INS:
+        if not is_stand_in(value):
             return None
         if value._mlmusic_generation != self.generation:
             raise self.lose("died", f"{value._mlmusic_label} was lost when its process ended")
@@ -289,6 +307,7 @@ class Student:
         made: Any = kind(self, number, facts, label)
         if facts.get("type") == "coroutine":
             return _waiting(made)  # asyncio accepts nothing but real coroutines
+        self._familiar = self._familiar or self.trusted(str(facts.get("type"))) is not None
         self._stand_ins[number] = made
         return made
 
@@ -302,8 +321,19 @@ async def _waiting(coroutine: Remote) -> Any:
     return coroutine._mlmusic_student.do(coroutine, "await")
 
 
+def is_stand_in(value: Any) -> bool:
+    """Whether a value stands for an object of the student's; `isinstance` would ask the object."""
+    return type(value) in _STAND_INS
+
+
+def _is_named(value: Any) -> bool:
+    return issubclass(type(value), tuple) and type(value) is not tuple
+
+
 def _can_change(value: Any) -> bool:
     """Whether a function could change an argument in place, and it's small enough to look."""
+    if is_stand_in(value):
+        return False
     size = getattr(value, "nbytes", None)
     if isinstance(size, int):
         return size <= 1 << 20
@@ -356,11 +386,11 @@ class Remote:
 
     def __iter__(self) -> Iterator[Any]:
         found = self._mlmusic_student.do(self, "iter")
-        return found if isinstance(found, Remote) else iter(found)
+        return found if is_stand_in(found) else iter(found)
 
     def __next__(self) -> Any:
         items = self._mlmusic_student.do(self, "next", 1)
-        if not isinstance(items, list) or not items:
+        if type(items) is not list or not items:
             raise StopIteration
         return items[0]
 
@@ -449,34 +479,24 @@ class Remote:
 
     def _mlmusic_find_bases(self, kind: Any) -> tuple[type, ...]:
         student = self._mlmusic_student
-        lineage = student.ask(
-            self._mlmusic_label, "do", what="getattr", target=kind, args=["__mro__"]
-        )
-        for base in lineage if isinstance(lineage, tuple) else ():
-            if not isinstance(base, Remote):
-                continue
+        for base in student.bases(kind) if is_stand_in(kind) else ():
             name = str(base._mlmusic_facts.get("name"))
-            module = student.ask(name, "do", what="getattr", target=base, args=["__module__"])
-            if not isinstance(module, str) or any(
-                module == data or module.startswith(f"{data}.") for data in _DATA
-            ):
+            module = student.part_of(base, "__module__")
+            if type(module) is not str or module.startswith(_DATA):
                 continue
-            found = (
-                student.trusted(name)
-                if module == "__main__"
-                else getattr(sys.modules.get(module), name, None)
-            )
-            if type(found) is not RemoteFunction and isinstance(found, type):
+            own = student.trusted(name) if module == "__main__" else None
+            found = own or getattr(sys.modules.get(module), name, None)
+            if type(found) not in _STAND_INS and isinstance(found, type):
                 return (found,)
         return ()
 
     def __instancecheck__(self, value: Any) -> bool:
-        if type(value) not in _STAND_INS:
+        if not is_stand_in(value):
             return False  # plain data is of no student's class
         return self._mlmusic_student.do(value, "isinstance", self) is True
 
     def __subclasscheck__(self, kind: Any) -> bool:
-        if type(kind) not in _STAND_INS:
+        if not is_stand_in(kind):
             return False
         check = self._mlmusic_student.do(self, "getattr", "__subclasscheck__")
         return check(kind) is True
