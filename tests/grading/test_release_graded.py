@@ -67,13 +67,13 @@ def test_what_grading_shows_is_refused_and_nothing_is_written(tmp_path, kind, ca
     source = own(tmp_path / "ps1.ipynb", broken, crashed)
     assert main([str(source), "-o", str(tmp_path / "out"), "--sandbox", kind]) == 1
     lines = [line for line in capsys.readouterr().err.splitlines() if "WARNING" not in line]
-    assert lines == [
+    assert lines[0] == (
         f"mlmusic release: {source}: cell 4 'check-2' isn't passed by the solution "
-        "(failed: an octave has 12 semitones): mend one of them",
-        f"mlmusic release: {source}: cell 5 'check-3' isn't passed by the solution "
-        "(error: TypeError: unsupported operand type(s) for +: 'NoneType' and 'int'): "
-        "mend one of them",
-    ]
+        "(failed: an octave has 12 semitones): mend one of them"
+    )
+    assert f"{source}: cell 5 'check-3' isn't passed by the solution (error: " in lines[1]
+    assert "unsupported operand" in lines[1]
+    assert len(lines) == 2
     assert not (tmp_path / "out").exists()
     assert main([str(source), "-o", str(tmp_path / "out"), "--no-run"]) == 0
 
