@@ -340,7 +340,7 @@ def _can_change(value: Any) -> bool:
     return isinstance(value, (list, dict, set)) and len(value) <= 10_000
 
 
-def _refuse(self: Any, *_: Any) -> Any:
+def _refuse(self: Any, *_: Any, **__: Any) -> Any:
     raise TypeError(
         f"a test may only compare plain values; ask the object {self._mlmusic_label} for a number, "
         "a text or an array"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
+import math
 import os
 import select
 import signal
@@ -38,6 +39,7 @@ from mlmusic.grading.marking import (
 from mlmusic.grading.sandbox import Sandbox, SandboxUnavailable
 
 _GRACE = 15.0  # seconds beyond a submission's own limit: for reading it, and for a busy machine
+_MOST_FAULTS = 4  # tests that take a child down before no other one goes on
 _START = "import sys; sys.path[:] = [p for p in sys.path if p] + [{!r}]; " + (
     "from mlmusic.grading.worker import serve; serve()"
 )
@@ -301,13 +303,32 @@ class _Server:
     def _once(
         self, data: bytes, seed: int, reference: Reference | None, record: bool = False
     ) -> tuple[dict[str, Any], bool]:
+        """Mark once; go on after a test that took the child down, as long as there is time."""
+        deadline = time.monotonic() + self.marker.limits.total
         known = _Known(self.marker.assignment)
+        known.more = True
+        while known.more:
+            known.more = False
+            left = deadline - time.monotonic()
+            if not known.settled or left > 1:
+                self._attempt(data, seed, reference, record, known, left)
+        return known.result, known.needs_reference
+
+    def _attempt(
+        self,
+        data: bytes,
+        seed: int,
+        reference: Reference | None,
+        record: bool,
+        known: _Known,
+        seconds: float,
+    ) -> None:
         if not self._ready:
             try:
                 self.sandbox.start()
             except SandboxUnavailable as error:
-                known.result["flags"].append({"kind": "sandbox", "detail": str(error)})
-                return known.result, False
+                known.learn({"fault": "sandbox", "detail": str(error)})
+                return
         self._ready = False
 
         def work(tell: Callable[[dict[str, Any]], None]) -> None:
@@ -319,6 +340,8 @@ class _Server:
                     seed,
                     reference=None if record else reference,
                     record=noted,
+                    seconds=seconds,
+                    settled=known.settled,
                     progress=tell,
                 )
             except NeedsReference:
@@ -335,16 +358,13 @@ class _Server:
                 tell({"done": result})
 
         if self.forks:
-            self._in_a_child(work, known)
+            self._in_a_child(work, known, seconds)
         else:
             work(known.learn)
         if known.reference is not None:
             self._reference = known.reference
-        if not self._ready:
-            self.prepare()
-        return known.result, known.needs_reference
 
-    def _in_a_child(self, work: Callable[..., None], known: _Known) -> None:
+    def _in_a_child(self, work: Callable[..., None], known: _Known, seconds: float) -> None:
         """Run the work in a fork and learn what it tells; end it when its time is over."""
         reading, writing = os.pipe()
         pid = os.fork()
@@ -357,11 +377,12 @@ class _Server:
             finally:
                 os._exit(0)
         os.close(writing)
-        deadline = time.monotonic() + self.marker.limits.total + _GRACE
+        deadline = time.monotonic() + seconds + _GRACE
         received = bytearray()
         try:
             while True:
-                left = deadline - time.monotonic()
+                until = min(deadline, known.running_since + self.marker.limits.cell + _GRACE)
+                left = until - time.monotonic()
                 ready = select.select([reading, self._requests], [], [], max(0.0, left))[0]
                 if reading in ready:
                     piece = os.read(reading, 1 << 20)
@@ -372,7 +393,7 @@ class _Server:
                 elif ready:
                     raise EOFError  # no request can come now: the client is gone
                 else:
-                    known.learn({"fault": "timeout", "detail": "marking it took too long"})
+                    known.learn({"fault": "timeout", "detail": "a test could not be ended"})
                     break
         finally:
             os.close(reading)
@@ -390,8 +411,11 @@ class _Known:
     def __init__(self, assignment: Assignment) -> None:
         self.result = blank_result(assignment)
         self.reference: Reference | None = None
-        self.finished = self.needs_reference = False
+        self.finished = self.needs_reference = self.more = False
+        self.settled: dict[str, dict[str, Any]] = {}
+        self.running_since = math.inf
         self._running: str | None = None
+        self._faults: list[dict[str, str]] = []
 
     def learn_all(self, received: bytearray) -> None:
         """Learn from the frames in a buffer and take them out of it."""
@@ -407,26 +431,39 @@ class _Known:
         """Learn from one event."""
         if "result" in event:
             self.result = event["result"]
+            self.finished = False
         elif "running" in event:
-            self._running = event["running"]
+            self._running, self.running_since = event["running"], time.monotonic()
         elif "test" in event:
-            self._entry(event["test"]["id"]).update(event["test"])
-            self._running = None
+            self._settle(event["test"])
         elif "reference" in event:
             self.reference = Reference.from_json(event["reference"])
         elif "done" in event:
             self.result, self.finished = event["done"], True
+            self.result["flags"] += self._faults
         elif "needs" in event:
             self.finished = self.needs_reference = True
         elif "fault" in event and not self.finished:
-            self.finished = True
-            flag = {"kind": event["fault"], "detail": event["detail"]}
-            self.result["flags"].append(flag)
-            if self._running is not None:
-                outcome = "timeout" if event["fault"] == "timeout" else "died"
-                entry = self._entry(self._running)
-                entry.update(outcome=outcome, score=0.0, message=event["detail"])
+            self._fail(event["fault"], event["detail"])
+
+    def _fail(self, kind: str, detail: str) -> None:
+        """Note that a child couldn't finish, and that another one may go on behind its test."""
+        self.finished = True
+        self._faults.append({"kind": kind, "detail": detail})
+        if self._running is not None and kind != "sandbox":
+            outcome = "timeout" if kind == "timeout" else "died"
+            entry = self._entry(self._running)
+            self._settle({**entry, "outcome": outcome, "score": 0.0, "message": detail})
+            self.more = len(self._faults) < _MOST_FAULTS
+        if not self.more:
+            for entry in self.settled.values():
+                self._entry(entry["id"]).update(entry)
+            self.result["flags"] += self._faults
             add_up(self.result)
+
+    def _settle(self, entry: dict[str, Any]) -> None:
+        self.settled[entry["id"]] = entry
+        self._running, self.running_since = None, math.inf
 
     def _entry(self, test: str) -> dict[str, Any]:
         entries = [e for task in self.result["tasks"] for e in task["tests"]]
