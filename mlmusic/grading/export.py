@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from mlmusic.grading.codec import Callback, Handle
 
 if TYPE_CHECKING:
-    from mlmusic.grading.remote import Student
+    from mlmusic.grading.process import Student
 
 _FUNCTIONS = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, partial)
 _LONGEST_ITERATOR = 100_000
