@@ -7,7 +7,7 @@ import re
 import warnings
 
 from mlmusic.grading import syntax
-from mlmusic.grading.assignment import BUILTINS
+from mlmusic.grading.source import BUILTINS
 
 PROVIDED = BUILTINS | {*"_i _ii _iii".split()}
 """Names that a notebook has without defining them: Python's and IPython's."""
@@ -27,8 +27,11 @@ def parse(source: str) -> ast.Module:
     code = syntax.python_of(source)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an odd escape in a string is no fault of the names
-        compile(code, "<cell>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-        return ast.parse(code)
+        try:
+            compile(code, "<cell>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            return ast.parse(code)
+        except (ValueError, RecursionError, MemoryError) as error:  # null bytes, endless brackets
+            raise SyntaxError(str(error) or type(error).__name__) from None
 
 
 def defined(tree: ast.Module) -> set[str]:

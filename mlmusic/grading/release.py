@@ -127,7 +127,8 @@ def released_text(source: str | Path) -> str:
     if faults := validation.faults(original):
         raise ReleaseError(source, faults)
     notebook = _without_secrets(source, copy.deepcopy(original), steps)
-    if faults := hidden.misspelt(notebook) + hidden.leaks(original, notebook):
+    faults = hidden.misspelt(notebook) + validation.stubs(notebook)
+    if faults := faults or hidden.leaks(original, notebook):
         raise ReleaseError(source, faults)
     # The link that opens this notebook on Colab should open the exercise.
     first = notebook.cells[0]

@@ -97,7 +97,7 @@ def faults(notebook: NotebookNode) -> list[str]:
             if cell.is_code:
                 trees[cell.number] = names.parse(cell.source)
         except SyntaxError as error:
-            found.append(f"{cell} isn't valid Python: line {error.lineno}: {error.msg}")
+            found.append(f"{cell} isn't valid Python: {reason(error)}")
     found += _slots(cells)
     found += _grade_ids(cells)
     found += _points(cells)
@@ -108,6 +108,32 @@ def faults(notebook: NotebookNode) -> list[str]:
         found += _answer_names(cells, trees)
         found += _test_names(cells, trees)
     return sorted(dict.fromkeys(found), key=_place)
+
+
+def stubs(released: NotebookNode) -> list[str]:
+    """Name the cells of an exercise that aren't Python any more without their solutions.
+
+    Parameters
+    ----------
+    released : NotebookNode
+        The exercise.
+    """
+    found = []
+    for number, node in enumerate(released.cells, start=1):
+        try:
+            if node.cell_type == "code":
+                names.parse(node.source)
+        except SyntaxError as error:
+            found.append(
+                f"{Cell(number, node)} isn't valid Python without its solution ({reason(error)}): "
+                "move the markers"
+            )
+    return found
+
+
+def reason(error: SyntaxError) -> str:
+    """Return where and why something isn't Python."""
+    return f"line {error.lineno}: {error.msg}" if error.lineno else error.msg
 
 
 def _place(fault: str) -> int:

@@ -60,7 +60,7 @@ def test_any_other_cell_is_not(source):
     assert not names.is_open(names.parse(source))
 
 
-@pytest.mark.parametrize("source", ["def f(:", "return 3", "x = [1,", "f() = 3"])
+@pytest.mark.parametrize("source", ["def f(:", "return 3", "x = [1,", "f() = 3", "x\0", "(" * 999])
 def test_what_is_not_python_raises(source):
     with pytest.raises(SyntaxError):
         names.parse(source)

@@ -146,6 +146,13 @@ def test_broken_conventions_are_refused(changed, tmp_path, name, source, metadat
     assert not (tmp_path / "out").exists()
 
 
+def test_a_stub_that_is_no_python_is_refused(changed, tmp_path):
+    solution = "octave_up = [\n    ### BEGIN SOLUTION\n    12\n    ### END SOLUTION\n]"
+    path = changed("task-1-answer", solution)
+    with pytest.raises(ReleaseError, match="cell 5 'octave_up' isn't valid Python without its sol"):
+        release(path, tmp_path / "out", run=False)
+
+
 @pytest.mark.parametrize("marker", ["BEGIN HIDDEN TEST", "Begin Solution", "BEGIN_SOLUTION"])
 def test_misspelt_marker_is_refused_instead_of_releasing_the_secret(changed, marker):
     path = changed("task-1-test", f"### {marker}\nassert octave_up(1) == 13")
