@@ -69,14 +69,15 @@ class Submission:
     positions: dict[str, int] = field(default_factory=dict)
     flags: list[dict[str, str]] = field(default_factory=list)
 
-    def definition(self, name: str) -> ast.stmt | None:
-        """Return the last function or class of a name in the student's code, as it was parsed."""
-        found = None
+    def source_of(self, name: str) -> str:
+        """Return the text of the last function or class of a name in the student's code, or ""."""
+        found = ""
         for step in self.steps:
-            tree = syntax.parse(step.source) if name in step.source else None
+            source = syntax.python_of(step.source) if name in step.source else ""
+            tree = syntax.parse_python(source)
             for node in tree.body if tree else ():
                 if getattr(node, "name", None) == name:
-                    found = node
+                    found = ast.get_source_segment(source, node) or ""
         return found
 
 

@@ -189,8 +189,10 @@ def _home(value: Any) -> tuple[str, str] | None:
     module = getattr(value, "__module__", None)
     if not isinstance(name, str):
         return None
+    if module is None:  # methods of builtin types, and ufuncs before NumPy 2
+        module = getattr(getattr(value, "__objclass__", None), "__module__", "numpy")
     if not isinstance(module, str):
-        module = "numpy"  # its ufuncs don't tell
+        return None
     if module == "__main__" or module.startswith("mlmusic.grading"):
         return None
     found: Any = sys.modules.get(module)

@@ -7,11 +7,13 @@ answer where the solution's isn't empty can't be looped over or compared element
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
+import inspect
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ import numpy as np
 from mlmusic.grading.remote import is_stand_in
 
 _NUMPY_TRUTHS = ("allclose", "array_equiv")
+_NUMPY_ARRAYS = ("array", "asarray")
 _NUMPY_ASSERTIONS = (
     "assert_allclose assert_almost_equal assert_approx_equal assert_array_almost_equal "
     "assert_array_equal assert_array_less assert_equal"
@@ -71,18 +74,53 @@ class _Random(random.Random):
 
 
 def install() -> None:
-    """Replace the comparisons, for good: only a process that runs tests does this."""
+    """Replace the comparisons and what draws unseeded numbers: see `preserved` for the way back."""
     random.Random = _Random  # type: ignore[misc]
+    inspect.getsource = _getsource
     for name in _NUMPY_TRUTHS:
         setattr(np, name, _guarded(getattr(np, name), lambda: False))
     np.isclose = _guarded(np.isclose, lambda: np.zeros(1, bool))
-    for name in ("array", "asarray"):
+    for name in _NUMPY_ARRAYS:
         setattr(np, name, _passing_on(getattr(np, name)))
     for name in _NUMPY_ASSERTIONS:
         setattr(np.testing, name, _guarded(getattr(np.testing, name), _refuse_empty))
     if torch := sys.modules.get("torch"):
         torch.allclose = _guarded(torch.allclose, lambda: False)
         torch.isclose = _guarded(torch.isclose, lambda: torch.zeros(1, dtype=torch.bool))
+
+
+@contextlib.contextmanager
+def preserved() -> Iterator[None]:
+    """Undo what `install` and the seeding functions replace, when the block is left."""
+    places: list[tuple[Any, str]] = [
+        (random, "Random"),
+        (inspect, "getsource"),
+        (np.random.bit_generator, "randbits"),
+        (np, "isclose"),
+        *((np, name) for name in (*_NUMPY_TRUTHS, *_NUMPY_ARRAYS)),
+        *((np.testing, name) for name in _NUMPY_ASSERTIONS),
+    ]
+    if torch := sys.modules.get("torch"):
+        places += [(torch, "allclose"), (torch, "isclose")]
+    before = [getattr(*place) for place in places]
+    try:
+        yield
+    finally:
+        for place, value in zip(places, before, strict=True):
+            setattr(*place, value)
+
+
+_original_getsource = inspect.getsource
+
+
+def _getsource(value: Any) -> str:
+    """Return the text of a function; a student's is taken from the notebook."""
+    if not is_stand_in(value):
+        return _original_getsource(value)
+    text = value._mlmusic_student.source_of(value._mlmusic_label)
+    if not text:
+        raise OSError("could not get source code")
+    return text
 
 
 def _refuse_empty() -> Any:

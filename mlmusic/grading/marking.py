@@ -175,7 +175,8 @@ def mark(assignment: Assignment, data: bytes, sandbox: Sandbox, seed: int) -> di
     def once(data: bytes, **options: Reference) -> dict[str, Any]:
         sandbox.start()
         try:
-            return Marker(assignment).mark(data, sandbox, seed, **options)
+            with guard.preserved():
+                return Marker(assignment).mark(data, sandbox, seed, **options)
         finally:
             sandbox.stop()
 

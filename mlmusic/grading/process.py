@@ -54,6 +54,8 @@ class Student:
         value that the test gets.
     arguments_after : callable or None
         Called with a function's name, the arguments that it was given and what it made of them.
+    source_of : callable
+        Takes a name and returns the text of the student's function or class, or "".
     stdout : object
         What `sys.stdout` is while no test captures it.
     """
@@ -73,6 +75,7 @@ class Student:
         self.observe: Callable[..., Any] = lambda label, args, kwargs, value: value
         self.permit: Callable[[str, str], None] = lambda label, what: None
         self.arguments_after: Callable[[str, tuple, list], None] | None = None
+        self.source_of: Callable[[str], str] = lambda name: ""
         self.stdout: Any = sys.stdout
         self._kinds: dict[str, str] = {}  # of the strikes
         self._lineages: dict[str, tuple[str, ...]] = {}  # of the student's error classes

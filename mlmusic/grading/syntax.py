@@ -192,6 +192,8 @@ def _needs(statement: ast.stmt) -> tuple[frozenset[str], frozenset[str]]:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return frozenset(), frozenset()
     now, later = set(), set()
+    if isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Name):
+        now.add(statement.target.id)
     stack = [(table, False)]
     while stack:
         scope, deferred = stack.pop()

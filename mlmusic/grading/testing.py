@@ -73,7 +73,7 @@ class Testing:
         self._borrowed: set[str] = set()  # names that solutions import
         self._fetched: dict[str, Any] = {}
         self._names.find, self._names.offers = self._find, self._offers
-        student.trusted = self._trusted_class
+        student.trusted, student.source_of = self._trusted_class, submission.source_of
         student.permit, student.observe = comparison.permit, comparison.observe
         student.arguments_after = comparison.arguments_after
 
