@@ -200,7 +200,10 @@ def _steps() -> list[Any]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run ``mlmusic release``; return its exit status."""
-    options = _parser().parse_args(argv)
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if options.origin and not options.new:
+        parser.error("--from goes with --new FILE")
     try:
         if options.new:
             from mlmusic.grading.new_source import new_source

@@ -191,6 +191,13 @@ def test_nothing_is_replaced(tmp_path, capsys):
     assert "none.ipynb" in capsys.readouterr().err
 
 
+def test_from_alone_is_a_wrong_call(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["--from", str(SOLUTION)])
+    assert caught.value.code == 2
+    assert "--from goes with --new FILE" in capsys.readouterr().err
+
+
 def test_command_makes_a_new_source(tmp_path, capsys):
     path = tmp_path / "own.ipynb"
     assert main(["--new", str(path), "--from", str(SOLUTION)]) == 0
