@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from mlmusic.grading.process import Student
 
 _FUNCTIONS = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, partial)
+_PARAMETERS = """
+def _mlmusic_register(module, tensors, needed):
+    from torch.nn import Parameter
+    for name, tensor in tensors.items():
+        made = None if tensor is None else Parameter(tensor, needed[name])
+        module.register_parameter(name, made)
+"""
 _LONGEST_ITERATOR = 100_000
 _MOST_OBJECTS = 1_000  # that one call may take along
 
@@ -129,16 +136,13 @@ class Outgoing:
     def _set_state(self, value: Any, handle: Handle, state: Any) -> None:
         torch = sys.modules.get("torch")
         if torch is not None and isinstance(value, torch.nn.Module):
-            # By value a parameter is a tensor like any other: here they become parameters again.
+            # By value a parameter is a tensor like any other: there it becomes one again.
             own, state = state["_parameters"], {**state, "_parameters": {}}
             self._ask("call", target=self._part(handle, "__setstate__"), args=[state])
-            for name, tensor in own.items():
-                if tensor is not None:
-                    made = self._import("torch.nn", "Parameter")
-                    tensor = self._ask("call", target=made, args=[tensor, tensor.requires_grad])
-                self._ask(
-                    "call", target=self._part(handle, "register_parameter"), args=[name, tensor]
-                )
+            self._ask("exec", source=_PARAMETERS)
+            needed = {name: p is not None and p.requires_grad for name, p in own.items()}
+            register = self._global("_mlmusic_register")
+            self._ask("call", target=register, args=[handle, dict(own), needed])
         elif hasattr(value, "__setstate__"):
             self._ask("call", target=self._part(handle, "__setstate__"), args=[state])
         else:
