@@ -10,6 +10,7 @@ import contextlib
 import os
 import queue
 import select
+import signal
 import struct
 import subprocess
 import tempfile
@@ -18,6 +19,8 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+from mlmusic.grading.sandbox import watch
 
 _PIECE = 1 << 20  # bytes read or written at once
 _GRACE = 2.0  # seconds in which the warm process may end by itself
@@ -131,6 +134,10 @@ class Channel:
             try:
                 self._process.wait(_GRACE)
             except subprocess.TimeoutExpired:
+                # bwrap's death isn't its child's, if that has become another user.
+                for child in watch.children(self._process.pid):
+                    with contextlib.suppress(OSError):
+                        os.kill(child, signal.SIGKILL)
                 self._process.kill()
                 self._process.wait()
         self._pipes.close_output()

@@ -10,10 +10,15 @@ WARM = ["import numpy as np\nRATE = 22_050", "1 / 0", "print('hello')\nsecond = 
 
 
 @pytest.fixture(scope="session", params=["none", "bwrap", "landlock"])
-def warm(request):
+def kind(request):
     if request.param != "none" and (reason := isolation.why_not(request.param)):
         pytest.skip(reason)
-    with Sandbox(request.param, cells=WARM, limits=LIMITS) as sandbox:
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def warm(kind):
+    with Sandbox(kind, cells=WARM, limits=LIMITS) as sandbox:
         yield sandbox
 
 

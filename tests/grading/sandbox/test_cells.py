@@ -125,7 +125,8 @@ def test_it_looks_like_a_notebook(run, get):
 
 def test_what_is_printed_comes_back_capped(run):
     reply = run(
-        "import sys\nprint('a', end='')\nprint('no', file=sys.stderr)\nsys.stdout.buffer.write(b'b')"
+        "import sys\nprint('a', end='')\nprint('no', file=sys.stderr)\n"
+        "sys.stdout.buffer.write(b'b')"
     )
     assert reply["printed"] == "ab"
     reply = run("for i in range(100_000): print('x' * 100)")
@@ -134,7 +135,7 @@ def test_what_is_printed_comes_back_capped(run):
 
 
 @pytest.mark.parametrize(
-    ("code", "kind"),
+    ("code", "name"),
     [
         ("raise SystemExit(3)", "SystemExit"),
         ("raise KeyboardInterrupt", "KeyboardInterrupt"),
@@ -145,9 +146,9 @@ def test_what_is_printed_comes_back_capped(run):
         ("\0", "SyntaxError"),
     ],
 )
-def test_every_error_is_kept_and_the_process_lives(run, get, code, kind):
+def test_every_error_is_kept_and_the_process_lives(run, get, code, name):
     error = run(code)["error"]
     # A null byte is a ValueError in older versions of Python.
-    assert error["type"] == kind or (kind == "SyntaxError" and error["type"] == "ValueError")
+    assert error["type"] == name or (name == "SyntaxError" and error["type"] == "ValueError")
     run("alive = True")
     assert get("alive") is True

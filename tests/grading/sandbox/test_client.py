@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -16,6 +18,8 @@ from mlmusic.grading.sandbox import (
     StudentError,
     StudentTimeout,
     client,
+    transport,
+    watch,
 )
 
 
@@ -47,7 +51,8 @@ def test_values_go_in_and_come_out(run, call, get):
 
 def test_objects_stay_inside(run, call, get, sandbox):
     run(
-        "class Model:\n    weight = 3\n    def predict(self, x): return x * self.weight\nm = Model()"
+        "class Model:\n    weight = 3\n    def predict(self, x): return x * self.weight\n"
+        "m = Model()"
     )
     model, kind = get("m"), get("Model")
     assert type(model) is Handle
@@ -218,9 +223,7 @@ def test_errors_keep_the_name_of_their_class(run, sandbox):
 
 
 def test_what_cant_come_out_is_an_error(run, sandbox):
-    run(
-        "import numpy as np\ndef f(): return np.broadcast_to(1.0, (1 << 40,))\ndef g(): return '\\ud800'"
-    )
+    run("def f(): return np.broadcast_to(1.0, (1 << 40,))\ndef g(): return '\\ud800'")
     error = raised(sandbox, target="f")
     assert (error.type_name, error.message) == ("ValueError", "more than 64 MB of data at once")
     assert "half a character" in raised(sandbox, target="g").message
@@ -387,7 +390,8 @@ def test_nothing_stays_for_the_next_student(run, get, sandbox, tmp_path):
     (tmp_path / "kept.txt").write_text("precious")
     sandbox.start()
     reply = run(
-        "import os, math\nprint(sorted(n for n in os.listdir('.') if n[0] != '.'), os.environ.get('LEFT'))"
+        "import os, math\n"
+        "print([n for n in os.listdir('.') if n[0] != '.'], os.environ.get('LEFT'))"
     )
     assert reply == {"error": None, "printed": "[] None\n", "notes": []}
     assert (tmp_path / "kept.txt").read_text() == "precious"
@@ -396,16 +400,72 @@ def test_nothing_stays_for_the_next_student(run, get, sandbox, tmp_path):
 # The warm process -------------------------------------------------------------------------------
 
 
+def warm_pid(sandbox):
+    """Return the number of the warm process: with bwrap, its child's."""
+    return (watch.children(sandbox.pid) if sandbox.kind == "bwrap" else [sandbox.pid])[0]
+
+
 def test_a_lost_warm_process_is_replaced(run, get, sandbox):
     pid = sandbox.pid
-    os.kill(pid, signal.SIGKILL)
-    sandbox._channel._process.wait()
-    time.sleep(0.1)  # what it has started dies with it
+    os.kill(warm_pid(sandbox), signal.SIGKILL)
     with pytest.raises(SandboxLost, match="the sandbox has ended"):
-        run("1")
+        sandbox.request("exec", seconds=5, source="import time; time.sleep(1)")
     sandbox.start()
     run("x = second")
     assert get("x") == 22_050 and sandbox.pid != pid
+
+
+def test_a_warm_process_that_hangs_is_replaced(run, get, sandbox, monkeypatch):
+    monkeypatch.setattr(client, "_CLEAN_SECONDS", 0.5)
+    monkeypatch.setattr(transport, "_GRACE", 0.5)
+    hung = warm_pid(sandbox)
+    os.kill(hung, signal.SIGSTOP)
+    sandbox.start()
+    assert gone([hung])
+    run("x = second")
+    assert get("x") == 22_050
+
+
+def test_it_ends_with_the_process_that_opened_it(kind):
+    """Even if that is killed while a public cell runs."""
+    code = (
+        "import sys\nfrom mlmusic.grading.sandbox import Sandbox, client\n"
+        f"sandbox = Sandbox({kind!r}, cells=['import sys\\nsys.stderr'])\n"
+        "sandbox.start()\n"
+        "sandbox.request('exec', seconds=9, source='')\n"
+        "print(sandbox.pid, sandbox._temp, flush=True)\n"
+        f"Sandbox({kind!r}, cells=['import time; time.sleep(100)'])"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    pid, temp = process.stdout.readline().split()
+    deadline = time.monotonic() + 20
+    while len(started := watch.children(process.pid)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert int(pid) in started and len(started) == 2
+    everything = [*started, *(grand for child in started for grand in watch.children(child))]
+    assert len(everything) >= 3  # the student's process, too
+    time.sleep(1)  # so that the second one is in its cell
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    assert gone(everything)
+    assert temp == "None" or not os.path.exists(temp)
+
+
+def gone(pids, seconds=10):
+    """Wait until processes have ended; what was killed takes a moment."""
+    deadline = time.monotonic() + seconds
+    while any(map(running, pids)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not any(map(running, pids))
+
+
+def running(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 def test_a_fork_can_use_the_sandbox_and_die_in_the_middle(run, get, sandbox, monkeypatch):
