@@ -392,7 +392,8 @@ class Zygote:
             watch.wipe(self._temp)
             if self._apart:
                 watch.wipe("/dev/shm")
-        except OSError:
+        except OSError as error:
+            os.write(2, f"a temporary folder can't be emptied: {error}\n".encode())
             self._leave()  # the next warm process has fresh folders
 
     def _leave(self) -> NoReturn:

@@ -8,7 +8,7 @@ import re
 import stat
 from collections.abc import Iterable, Iterator
 
-MOST_FILES = 20_000
+MOST_FILES = 5_000
 _TOO_MUCH = 1 << 62
 
 _DELETED = re.compile(r" (\d+) +(/\S.*) \(deleted\)$")
