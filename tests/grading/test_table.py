@@ -22,7 +22,8 @@ def test_cells_are_what_the_standard_library_reads(rows, quoting, end):
     out = io.StringIO()
     csv.writer(out, quoting=quoting, lineterminator=end).writerows(rows)
     found = Table(out.getvalue().encode())
-    assert found.rows == list(csv.reader(io.StringIO(out.getvalue(), newline="")))
+    read = csv.reader(io.StringIO(out.getvalue(), newline=""))
+    assert found.rows == [row or [""] for row in read]  # a line with nothing is a row, too
     assert found.to_bytes() == out.getvalue().encode()
 
 
@@ -46,12 +47,9 @@ def test_what_is_set_is_read_back_and_nothing_else_changes(rows, data):
 def test_every_byte_but_the_cell_stays():
     data = b'\xef\xbb\xbfID;"Na""me";Grade\r\n1;"M\xc3\xbcller; A";""\r\n2;B;\n\n3;C'
     found = Table(data)
-    assert found.rows == [
-        ["ID", 'Na"me', "Grade"],
-        ["1", "Müller; A", ""],
-        ["2", "B", ""],
-        [""],
-    ] + [["3", "C"]]
+    head, *rest = found.rows
+    assert head == ["ID", 'Na"me', "Grade"]
+    assert rest == [["1", "Müller; A", ""], ["2", "B", ""], [""], ["3", "C"]]
     assert found.to_bytes() == data
     found.set(1, 2, "7")
     found.set(2, 2, "8,5")
@@ -95,10 +93,8 @@ def test_a_value_that_needs_quotes_gets_them(value):
 def test_an_open_quote_and_a_binary_file_are_refused():
     with pytest.raises(ValueError, match=r"^roster.csv, line 2: a quote isn't closed$"):
         Table(b'a,b\n"x,""\n', "roster.csv")
-    with pytest.raises(
-        ValueError, match=r"^roster.xlsx isn't a text file: save it as CSV in UTF-8$"
-    ):
-        Table(b"PK\x03\x04\0\0\x81\x8d", "roster.xlsx")
+    with pytest.raises(ValueError, match=r"^a.xlsx isn't a text file: save it as CSV in UTF-8$"):
+        Table(b"PK\x03\x04\0\0\x81\x8d", "a.xlsx")
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):
