@@ -8,7 +8,6 @@ stands in the text, and only the cells that were set are replaced.
 from __future__ import annotations
 
 import codecs
-import os
 import re
 from pathlib import Path
 
@@ -99,24 +98,6 @@ class Table:
         if special or before.startswith('"') or value != value.strip():
             return '"' + value.replace('"', '""') + '"'
         return value
-
-
-def write(path: str | Path, data: bytes) -> None:
-    """Write a file whole or not at all.
-
-    Raises
-    ------
-    OSError
-        If it can't be written; an older file of that name is still there then.
-    """
-    path = Path(path)
-    draft = path.with_name(path.name + ".part")
-    try:
-        draft.write_bytes(data)
-        os.replace(draft, path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
 
 
 def _decode(data: bytes, name: str) -> tuple[bytes, str, str]:

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlmusic.grading import table
 from mlmusic.grading.table import Table
 
 TEXTS = st.text(alphabet='ab ,;"\r\n\tÄé', max_size=6)
@@ -95,12 +94,3 @@ def test_an_open_quote_and_a_binary_file_are_refused():
         Table(b'a,b\n"x,""\n', "roster.csv")
     with pytest.raises(ValueError, match=r"^a.xlsx isn't a text file: save it as CSV in UTF-8$"):
         Table(b"PK\x03\x04\0\0\x81\x8d", "a.xlsx")
-
-
-def test_a_file_is_written_whole_or_not_at_all(tmp_path):
-    path = tmp_path / "a.csv"
-    table.write(path, b"old")
-    (tmp_path / "a.csv.part").mkdir()  # so that the draft can't be written
-    with pytest.raises(OSError):
-        table.write(path, b"new")
-    assert path.read_bytes() == b"old"
