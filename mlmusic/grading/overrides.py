@@ -9,30 +9,28 @@ whole notebook::
     grace,,,See me about the second task.
 
 A task's points replace all that its tests gave; a test's points replace what that test gave. The
-file may be edited in a spreadsheet: semicolons, tabs, decimal commas, a byte order mark and further
-columns are read, and kept when one row is changed by `put`.
+file may be edited in a spreadsheet; what `put` doesn't know (rows of other students, further
+columns, semicolons) stays as it is.
 """
 
 from __future__ import annotations
 
 import contextlib
-import csv
 import difflib
-import io
 import math
 import os
-import re
 import tempfile
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import EllipsisType
 from typing import Any
 
+from mlmusic.grading import spreadsheet
+from mlmusic.grading.spreadsheet import Dialect
+
 COLUMNS = ("student", "item", "points", "comment")
-# A spreadsheet would run a cell that begins with one of these as a formula, and who hands in a
-# notebook chooses its name. An apostrophe before it is how spreadsheets write plain text.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _TRIES = 5  # how often `put` starts again because the file was changed under its hands
 
 
@@ -55,11 +53,11 @@ class Override:
     """
 
     student: str
-    item: str
+    item: str = ""
     points: float | None = None
     comment: str = ""
     line: int = field(default=0, compare=False)
-    more: tuple[tuple[str, str], ...] = field(default=(), compare=False)
+    more: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -69,23 +67,11 @@ class Override:
 
 @dataclass(frozen=True)
 class Overrides:
-    """The rows of an overrides file, and how that file is written.
-
-    Attributes
-    ----------
-    rows
-        In the order of the file.
-    name
-        The file's name, for messages.
-    columns, delimiter, newline
-        The file's own, so that it stays what a spreadsheet made of it.
-    """
+    """The rows of an overrides file in their order, its name for messages, and its dialect."""
 
     rows: tuple[Override, ...] = ()
     name: str = "overrides.csv"
-    columns: tuple[str, ...] = COLUMNS
-    delimiter: str = ","
-    newline: str = "\n"
+    dialect: Dialect = Dialect(COLUMNS)
 
     def of(self, student: str, item: str = "") -> Override | None:
         """Return the row for a student's item, or None."""
@@ -94,7 +80,7 @@ class Overrides:
 
 
 class Conflict(ValueError):
-    """A row that isn't any more what somebody who wants to change it saw.
+    """A row isn't any more what somebody who wants to change it saw.
 
     Attributes
     ----------
@@ -102,8 +88,8 @@ class Conflict(ValueError):
         What the file says now; None if it has no such row.
     """
 
-    def __init__(self, current: Override | None) -> None:
-        super().__init__("overrides.csv was changed meanwhile")
+    def __init__(self, name: str, current: Override | None) -> None:
+        super().__init__(f"{name} was changed meanwhile")
         self.current = current
 
 
@@ -137,11 +123,6 @@ def student_of(result: Mapping[str, Any]) -> str:
 def read(path: str | Path) -> Overrides:
     """Read an overrides file; a missing or empty one has no rows.
 
-    Parameters
-    ----------
-    path : path
-        The file, as written by `put` or by a spreadsheet.
-
     Raises
     ------
     ValueError
@@ -150,42 +131,22 @@ def read(path: str | Path) -> Overrides:
     """
     path = Path(path)
     try:
-        text = _text(path.read_bytes())
+        data = path.read_bytes()
     except FileNotFoundError:
         return Overrides(name=path.name)
-    newline = "\r\n" if "\r\n" in text else "\n"
-    lines = text.splitlines(keepends=True)
-    skipped = 1 if lines and re.fullmatch(r"sep=.\s*", lines[0]) else 0  # for Excel's eyes only
-    lines = lines[skipped:]
-    if not "".join(lines).strip():
-        return Overrides(name=path.name)
-    delimiter = max(",;\t", key=lines[0].count)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    columns: tuple[str, ...] = ()
+    dialect, table = spreadsheet.parse(data, COLUMNS, path.name)
     rows: dict[tuple[str, str], Override] = {}
-    while True:
-        at = reader.line_num + skipped + 1
-        where = f"{path.name}, line {at}"
-        try:
-            cells = [cell.strip() for cell in next(reader)]
-        except StopIteration:
-            break
-        except csv.Error as error:
-            raise ValueError(f"{where}: {error}") from None
-        if not any(cells):
-            continue
-        if not columns:
-            columns = _columns(cells, where)
-            continue
-        row = _row(cells, columns, at, where)
+    for line, cells in table:
+        where = f"{path.name}, line {line}"
+        row = _row(cells, line, where)
         if row.key in rows:
-            what = f"{row.student!r}, {row.item!r}" if row.item else f"{row.student!r}"
-            raise ValueError(f"{where}: {what} stands in line {rows[row.key].line}: keep one")
+            about = f"{row.item!r} of {row.student!r}" if row.item else f"{row.student!r}"
+            raise ValueError(f"{where}: line {rows[row.key].line} is about {about} too: keep one")
         rows[row.key] = row
-    return Overrides(tuple(rows.values()), path.name, columns, delimiter, newline)
+    return Overrides(tuple(rows.values()), path.name, dialect)
 
 
-def put(path: str | Path, row: Override, before: Override | None | bool = True) -> Overrides:
+def put(path: str | Path, row: Override, before: Override | EllipsisType | None = ...) -> Overrides:
     """Change one row of an overrides file; all others stay as they are, known or not.
 
     The file is read anew first, so what a spreadsheet saved meanwhile is kept, and replaced in one
@@ -197,8 +158,8 @@ def put(path: str | Path, row: Override, before: Override | None | bool = True) 
         The file; it is made if need be.
     row : Override
         What is to stand there for its student and item.
-    before : Override, None or True
-        What the caller believes to stand there now (None: no row); True for whatever it is.
+    before : Override or None, optional
+        What the caller believes to stand there now, None being no row. By default any row will do.
 
     Returns
     -------
@@ -215,23 +176,23 @@ def put(path: str | Path, row: Override, before: Override | None | bool = True) 
         If it can't be written; the old file stays as it was.
     """
     path = Path(path)
-    for attempt in range(_TRIES):
+    for _ in range(_TRIES):
         seen = _identity(path)
         overrides = read(path)
         current = overrides.of(*row.key)
-        if before is not True and not _same(current, before or None):
-            raise Conflict(current)
+        if before is not ... and _says(current) != _says(before):
+            raise Conflict(path.name, current)
         if current:
-            row = replace(row, more=current.more)
+            row = replace(row, student=current.student, item=current.item, more=current.more)
         rows = [row if old.key == row.key else old for old in overrides.rows]
         if not current:
             rows.append(row)
         if row.points is None and not row.comment:
             rows.remove(row)
-        changed = replace(overrides, rows=tuple(rows))
-        if _replace(path, _csv(changed), seen, last=attempt == _TRIES - 1):
-            return changed
-    raise AssertionError("unreachable: the last try writes or raises")
+        data = spreadsheet.write(overrides.dialect, map(_cells, rows))
+        if _replace(path, data, seen):
+            return replace(overrides, rows=tuple(rows))
+    raise OSError(f"{path.name} keeps changing: close it in other programs and save again")
 
 
 def apply(result: Mapping[str, Any], overrides: Overrides | None) -> dict[str, Any]:
@@ -256,27 +217,28 @@ def apply(result: Mapping[str, Any], overrides: Overrides | None) -> dict[str, A
         If a row gives more points than its item has; one line that names the line of the file.
     """
     student = _plain(student_of(result))
-    rows = {row.key[1]: row for row in (overrides.rows if overrides else ())
-            if row.key[0] == student}  # fmt: skip
-    name = overrides.name if overrides else ""
+    rows: dict[str, Override] = {}
+    name = ""
+    if overrides:
+        name = overrides.name
+        rows = {row.key[1]: row for row in overrides.rows if row.key[0] == student}
     tasks = []
     for task in result.get("tasks", ()):
-        tests = [_touched(test, rows.get(_plain(test["id"])), name) for test in task["tests"]]
+        tests = [_touched(test, rows, name) for test in task["tests"]]
         score = task["score"]
         if any(_points(test) is not None for test in tests):
             score = _sum(test["score"] for test in tests)
-        task = {**task, "tests": tests, "score": score}
-        tasks.append(_touched(task, rows.get(_plain(task["id"])), name))
+        tasks.append(_touched({**task, "tests": tests, "score": score}, rows, name))
     changed = {**result, "tasks": tasks}
     if any(_points(item) is not None for task in tasks for item in (task, *task["tests"])):
         changed["score"] = _sum(task["score"] for task in tasks)
-    if whole := rows.get(""):
-        changed["by_hand"] = {"points": None, "comment": whole.comment}
+    if "" in rows:
+        changed["by_hand"] = {"points": None, "comment": rows[""].comment}
     return changed
 
 
 def totals(result: Mapping[str, Any], overrides: Overrides | None = None) -> Totals:
-    """Return what a student has in the end: the score, and each task's, with what was given by hand.
+    """Return what a student has in the end, with what was given by hand.
 
     Raises
     ------
@@ -289,14 +251,14 @@ def totals(result: Mapping[str, Any], overrides: Overrides | None = None) -> Tot
 
 
 def unknown(overrides: Overrides, results: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Say which rows apply to nobody and nothing: one line each, for the instructor.
+    """Say which rows apply to nobody or nothing: one line each, for the instructor.
 
     Parameters
     ----------
     overrides : Overrides
         The rows.
     results : iterable of dict
-        All results, read one at a time.
+        All results; they are taken one at a time.
     """
     items: dict[str, set[str]] = {}
     for result in results:
@@ -314,6 +276,11 @@ def unknown(overrides: Overrides, results: Iterable[Mapping[str, Any]]) -> list[
             hint = _nearest(item, items[student] - {""})
             messages.append(f"{where}: no task or test is called {row.item!r}{hint}")
     return messages
+
+
+def show(points: float) -> str:
+    """Write points as people do: 2, 1.5, 0.333."""
+    return f"{points:.3f}".rstrip("0").rstrip(".")
 
 
 def _plain(text: str) -> str:
@@ -335,99 +302,46 @@ def _sum(scores: Iterable[float | None]) -> float:
     return round(math.fsum(score or 0 for score in scores), 6)
 
 
-def _touched(item: dict[str, Any], row: Override | None, name: str) -> dict[str, Any]:
-    """Return a task or a test with its row applied."""
+def _touched(item: dict[str, Any], rows: Mapping[str, Override], name: str) -> dict[str, Any]:
+    """Return a task or a test with its row, if there is one, applied."""
+    row = rows.get(_plain(item["id"]))
     if row is None:
-        return dict(item)
+        return item
     changed = {**item, "by_hand": {"points": row.points, "comment": row.comment}}
     if row.points is not None:
-        if not 0 <= row.points <= item["points"] + 1e-9:
+        if row.points > item["points"] + 1e-9:
             raise ValueError(
-                f"{name}, line {row.line}: {show(row.points)} points for {row.student!r}, but"
-                f" {row.item!r} has {show(item['points'])}"
+                f"{name}, line {row.line}: {show(row.points)} points for {row.item!r} of"
+                f" {row.student!r}, which has {show(item['points'])} at most"
             )
         changed["score"] = row.points
     return changed
 
 
-def show(points: float) -> str:
-    """Write points as people do: 2, 1.5, 0.333."""
-    return f"{points:.3f}".rstrip("0").rstrip(".")
-
-
-def _text(data: bytes) -> str:
-    """Decode what spreadsheets save: UTF-8, "Unicode text" (UTF-16), or Windows' own letters."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", "replace")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")
-
-
-def _columns(cells: list[str], where: str) -> tuple[str, ...]:
-    columns = tuple(cell.lower() if cell.lower() in COLUMNS else cell for cell in cells)
-    missing = [column for column in COLUMNS if column not in columns]
-    if missing:
-        raise ValueError(
-            f"{where}: column {missing[0]!r} is missing; the first line must be {','.join(COLUMNS)}"
-        )
-    if len(set(columns)) < len(columns):
-        raise ValueError(f"{where}: two columns have the same name")
-    return columns
-
-
-def _row(cells: list[str], columns: tuple[str, ...], line: int, where: str) -> Override:
-    if any(cells[len(columns) :]):
-        raise ValueError(
-            f"{where}: {len(cells)} cells, but {len(columns)} columns: put a comment that has a"
-            ' comma, a semicolon or a line break into "quotes"'
-        )
-    cells = [_unguarded(cell) for cell in cells]
-    cells += [""] * (len(columns) - len(cells))
-    named = dict(zip(columns, cells, strict=False))
-    student, item, points, comment = (named.pop(column) for column in COLUMNS)
+def _row(cells: dict[str, str], line: int, where: str) -> Override:
+    student, item, points, comment = (cells.pop(column) for column in COLUMNS)
     if not student:
         raise ValueError(f"{where}: no student is named")
     value = None
     if points:
-        if not re.fullmatch(r"[+-]?\d{1,9}([.,]\d{0,9})?", points):
-            raise ValueError(f"{where}: points must be a number, not {points[:40]!r}")
-        value = float(points.replace(",", "."))
+        try:
+            value = spreadsheet.number(points)
+        except ValueError as error:
+            raise ValueError(f"{where}: points {error}") from None
         if value < 0:
             raise ValueError(f"{where}: points can't be below 0, and are {points}")
         if not item:
             raise ValueError(f"{where}: points need an item, the id of a task or a test")
-    comment = "\n".join(comment.splitlines())
-    return Override(student, item, value, comment, line, tuple(named.items()))
+    return Override(student, item, value, "\n".join(comment.splitlines()), line, cells)
 
 
-def _guarded(cell: str) -> str:
-    return "'" + cell if cell.startswith(_FORMULA) else cell
+def _cells(row: Override) -> dict[str, str | float | None]:
+    return {**row.more, **{column: getattr(row, column) for column in COLUMNS}}
 
 
-def _unguarded(cell: str) -> str:
-    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(_FORMULA) else cell
-
-
-def _csv(overrides: Overrides) -> bytes:
-    """Write the file as it was; a byte order mark tells spreadsheets that it is UTF-8."""
-    out = io.StringIO()
-    writer = csv.writer(out, delimiter=overrides.delimiter, lineterminator=overrides.newline)
-    writer.writerow(overrides.columns)
-    for row in overrides.rows:
-        points = "" if row.points is None else repr(row.points).removesuffix(".0")
-        if overrides.delimiter == ";":  # a spreadsheet that reads 1.5 as the first of May
-            points = points.replace(".", ",")
-        cells = {
-            **{name: _guarded(cell) for name, cell in row.more},
-            "student": _guarded(row.student),
-            "item": _guarded(row.item),
-            "points": points,
-            "comment": _guarded(row.comment),
-        }
-        writer.writerow([cells.get(column, "") for column in overrides.columns])
-    return out.getvalue().encode("utf-8-sig", "replace")
+def _says(row: Override | None) -> tuple[float | None, str]:
+    """Return what a row says; no row says the same as an empty one."""
+    return (row.points, row.comment) if row else (None, "")
 
 
 def _identity(path: Path) -> tuple[int, ...] | None:
@@ -439,8 +353,8 @@ def _identity(path: Path) -> tuple[int, ...] | None:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def _replace(path: Path, data: bytes, seen: tuple[int, ...] | None, last: bool) -> bool:
-    """Put data into a file's place in one step, unless the file isn't the one that was seen."""
+def _replace(path: Path, data: bytes, seen: tuple[int, ...] | None) -> bool:
+    """Put data into a file's place in one step, unless it isn't any more the file that was seen."""
     handle, temporary = tempfile.mkstemp(prefix=".overrides-", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -448,19 +362,9 @@ def _replace(path: Path, data: bytes, seen: tuple[int, ...] | None, last: bool) 
             file.flush()
             os.fsync(file.fileno())
         if _identity(path) != seen:
-            if last:
-                raise OSError(f"{path.name} keeps changing: close it elsewhere and save again")
             return False
         os.replace(temporary, path)
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
     return True
-
-
-def _same(a: Override | None, b: Override | None) -> bool:
-    """Whether two rows say the same; no row says the same as an empty one."""
-    return (a.points if a else None, a.comment if a else "") == (
-        b.points if b else None,
-        b.comment if b else "",
-    )
