@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from mlmusic.grading import files, lms, overrides
+from mlmusic.grading import roster as rosters
+from mlmusic.grading.roster import Grade
 from mlmusic.grading.table import Table
 
 _FORMAT = 1  # of a result
@@ -69,7 +71,7 @@ def read_results(out: str | Path) -> list[dict[str, Any]]:
 
 def grades(
     results: list[dict[str, Any]], given: overrides.Overrides
-) -> tuple[list[lms.Grade], list[str]]:
+) -> tuple[list[Grade], list[str]]:
     """Return the students' grades, and the submissions that wait for grading by hand.
 
     Parameters
@@ -88,7 +90,7 @@ def grades(
     for result in results:
         total = overrides.totals(result, given)
         found.append(
-            lms.Grade(
+            Grade(
                 result["submission"],
                 overrides.student_of(result),
                 result.get("name") or "",
@@ -105,17 +107,16 @@ def grades(
 def summary(result: dict[str, Any], given: overrides.Overrides) -> str:
     """Return one line for a student: the score, each task's, and what was written by hand."""
     final = overrides.apply(result, given)
-    parts = [f"{overrides.show(final['score'])} of {overrides.show(final['points'])} points."]
+    parts = [f"{overrides.show(final['score'])} of {overrides.show(final['points'])} points"]
     for task in final["tasks"]:
-        waits = task["score"] is None
-        score = "not graded yet" if waits else overrides.show(task["score"])
-        of = "" if waits else f" of {overrides.show(task['points'])}"
+        score = "not graded yet"
+        if task["score"] is not None:
+            score = f"{overrides.show(task['score'])} of {overrides.show(task['points'])}"
         comments = [item.get("by_hand", {}).get("comment") for item in (task, *task["tests"])]
         said = " ".join(filter(None, comments))
-        parts.append(f"{task['title'] or task['id']}: {score}{of}{f' – {said}' if said else ''};")
-    parts[-1] = parts[-1].rstrip(";") + ("." if final["tasks"] else "")
+        parts.append(f"{task['title'] or task['id']}: {score}{f' ({said})' if said else ''}")
     parts.append(final.get("by_hand", {}).get("comment") or "")
-    return " ".join(" ".join(parts).split())
+    return " ".join(" · ".join(filter(None, parts)).split())
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -169,15 +170,19 @@ def _to_lms(
     if options.lms == "canvas":
         if options.feedback:
             raise ValueError("Canvas takes no comments from a file: leave --feedback out")
-        roster = lms.canvas(roster_file, results[0]["assignment"], options.column, options.match)
+        roster = rosters.canvas(
+            roster_file, results[0]["assignment"], options.column, options.match
+        )
     else:
-        roster = lms.moodle(roster_file, options.column or "Grade", options.match, options.feedback)
+        roster = rosters.moodle(
+            roster_file, options.column or "Grade", options.match, options.feedback
+        )
     count, left = lms.fill(roster, found, options.scale)
     files.write(target, roster_file.to_bytes())
     heading = roster_file.rows[0][roster.column].strip()
     print(f"{target}: {count} of {len(roster.students)} students filled in under {heading!r}")
     if waiting:
-        print(f"{len(waiting)} submissions still wait for grading by hand", file=sys.stderr)
+        print(f"still to be graded by hand: {len(waiting)}", file=sys.stderr)
     return left
 
 

@@ -5,14 +5,12 @@ its manual score, a comment the comment on the answer. A gradebook in which nbgr
 the assignment is filled in; it is changed only if its cells and points are those that were graded.
 
 nbgrader shows the notebooks in ``autograded/`` beside the gradebook. Where it has none, one is
-written from the results: the student's answers and what each test said. Hidden tests are named
-there, never shown, and whatever could run in a grader's browser is left out.
+written from the results.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -20,13 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlmusic.grading import files, overrides
+from mlmusic.grading.autograded import KERNEL, autograded
 
 if TYPE_CHECKING:
     from nbgrader.api import Gradebook, Notebook, SubmittedNotebook
-
-_SCHEMA = 3  # of nbgrader's metadata
-_IMAGES = ("image/png", "image/jpeg")
-_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 
 
 def write(
@@ -132,6 +127,7 @@ class _Export:
     def run(self) -> list[str]:
         notebook = self._notebook()
         self.types = {cell.name: cell.cell_type for cell in _graded(notebook)}
+        self.answers = {c.name for c in (*notebook.solution_cells, *notebook.task_cells)}
         for student, results in self.by_student.items():
             if len(results) > 1:
                 names = ", ".join(result["submission"] for result in results)
@@ -174,7 +170,7 @@ class _Export:
         book = self.book
         self.assignment = self.assignment or self.name
         book.update_or_create_assignment(self.assignment)
-        notebook = book.add_notebook(self.name, self.assignment, kernelspec=json.dumps(_KERNEL))
+        notebook = book.add_notebook(self.name, self.assignment, kernelspec=json.dumps(KERNEL))
         for item, points, manual in _items(self.tasks):
             kind = "markdown" if manual else "code"
             book.add_grade_cell(item, self.name, self.assignment, max_score=points, cell_type=kind)
@@ -229,93 +225,8 @@ class _Export:
         except (KeyError, TypeError, ValueError):
             return
         folder.mkdir(parents=True, exist_ok=True)
-        shown = autograded(overrides.apply(result, self.given), self.types)
+        shown = autograded(overrides.apply(result, self.given), self.types, self.answers)
         files.write(target, (json.dumps(shown, indent=1, sort_keys=True) + "\n").encode())
-
-
-def autograded(result: Mapping[str, Any], types: Mapping[str, str]) -> dict[str, Any]:
-    """Return a notebook for formgrader and nbgrader's feedback, as the content of its file.
-
-    Parameters
-    ----------
-    result : dict
-        One student's, with what was given by hand.
-    types : dict of str to str
-        For each graded cell ``"code"`` or ``"markdown"``.
-    """
-    cells: list[dict[str, Any]] = []
-    for task in result["tasks"]:
-        tests = {test["id"] for test in task["tests"]}
-        cells.append(_markdown(f"## {_plain(task['title'] or task['id'])}"))
-        if task["id"] not in tests:
-            answer = task["answer"] or ""
-            mark = _mark(task["id"], solution=True)
-            if task["manual"]:
-                mark = _mark(task["id"], solution=True, points=task["points"])
-            if types.get(task["id"], "code") == "markdown":
-                cells.append(_markdown(_plain(answer), mark))
-                cells += [_code("", {}, [out]) for out in _outputs(task)]
-            else:
-                cells.append(_code(answer, mark, _outputs(task)))
-        for test in task["tests"]:
-            said = test["outcome"] if test["hidden"] else f"{test['outcome']}\n{test['message']}"
-            output = {"output_type": "stream", "name": "stdout", "text": said.strip() + "\n"}
-            title = f"# {test['id']}{' (hidden)' if test['hidden'] else ''}"
-            cells.append(_code(title, _mark(test["id"], points=test["points"]), [output]))
-    for number, cell in enumerate(cells):
-        cell["id"] = f"cell-{number}"
-    return {
-        "cells": cells,
-        "metadata": {"kernelspec": _KERNEL, "mlmusic": {"from": "results"}},
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
-
-
-_KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
-
-
-def _mark(item: str, solution: bool = False, points: float | None = None) -> dict[str, Any]:
-    graded = points is not None
-    mark = {
-        "grade_id": item,
-        "grade": graded,
-        "solution": solution,
-        "locked": not solution,
-        "task": False,
-        "schema_version": _SCHEMA,
-    }
-    return mark | ({"points": points} if graded else {})
-
-
-def _markdown(source: str, mark: dict[str, Any] | None = None) -> dict[str, Any]:
-    metadata = {"nbgrader": mark} if mark else {}
-    return {"cell_type": "markdown", "metadata": metadata, "source": source}
-
-
-def _code(source: str, mark: dict[str, Any], outputs: list[dict[str, Any]]) -> dict[str, Any]:
-    return {
-        "cell_type": "code",
-        "execution_count": None,
-        "metadata": {"nbgrader": mark} if mark else {},
-        "outputs": outputs,
-        "source": source,
-    }
-
-
-def _outputs(task: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return a task's pictures and texts; HTML and SVG could run in the grader's browser."""
-    return [
-        {"output_type": "display_data", "metadata": {}, "data": {out["mime"]: out["data"]}}
-        for out in task["outputs"]
-        if out["mime"] in (*_IMAGES, "text/plain")
-    ]
-
-
-def _plain(text: str) -> str:
-    """Return Markdown that shows a text as it was typed: no HTML, no links, no headings."""
-    lines = (_PUNCTUATION.sub(r"\\\1", line.strip()) for line in text.splitlines())
-    return "  \n".join(lines)  # two blanks: a line break
 
 
 def _graded(notebook: Notebook) -> list[Any]:
