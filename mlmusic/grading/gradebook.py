@@ -10,10 +10,14 @@ written from the results.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sqlite3
+import sys
+import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +75,9 @@ def write(
     if not path.parent.is_dir():
         raise ValueError(f"{path.parent} isn't a folder: name nbgrader's folder of the course")
     try:
-        with Gradebook(f"sqlite:///{path}", _course(path)) as book:
+        with _own_programs():
+            book = Gradebook(f"sqlite:///{path}", _course(path))
+        with book:
             try:
                 return _Export(book, path, results, given, assignment).run()
             except BaseException:
@@ -80,19 +86,32 @@ def write(
     except DatabaseError as error:
         reason = str(error.orig or error).splitlines()[0]
         raise ValueError(
-            f"{path.name}: {reason}. Close formgrader if it is locked; run nbgrader db upgrade if "
+            f"{path.name}: {reason}: close formgrader if it is locked, run nbgrader db upgrade if "
             "an older nbgrader made it"
         ) from None
+
+
+@contextlib.contextmanager
+def _own_programs() -> Iterator[None]:
+    """Let nbgrader find alembic, which it starts by name, in an environment that isn't active."""
+    before = os.environ.get("PATH", "")
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), before])
+    try:
+        yield
+    finally:
+        os.environ["PATH"] = before
 
 
 def _course(path: Path) -> str:
     """Return the course in a gradebook, so that no second one is made."""
     if path.exists() and path.stat().st_size:
-        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=1)
         try:
             courses = connection.execute("SELECT id FROM course ORDER BY id").fetchall()
-        except sqlite3.OperationalError:
-            raise ValueError(f"{path} isn't a gradebook of nbgrader's") from None
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error):
+                raise ValueError(f"{path} isn't a gradebook of nbgrader's") from None
+            raise ValueError(f"{path.name}: {error}: close formgrader, and try again") from None
         except sqlite3.DatabaseError:
             raise ValueError(f"{path} isn't a database") from None
         finally:
@@ -181,12 +200,15 @@ class _Export:
 
     def _submitted(self, student: str) -> SubmittedNotebook:
         from nbgrader.api import MissingEntry
+        from sqlalchemy.exc import SAWarning
 
         try:
             self.book.find_student(student)
         except MissingEntry:
             self.book.add_student(student)
-        self.book.update_or_create_submission(self.assignment, student)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SAWarning)  # of nbgrader's way with SQLAlchemy
+            self.book.update_or_create_submission(self.assignment, student)
         return self.book.find_submission_notebook(self.name, self.assignment, student)
 
     def _grades(self, submitted: SubmittedNotebook, result: dict[str, Any], student: str) -> None:
@@ -292,7 +314,7 @@ def _comments(result: Mapping[str, Any], places: list[str]) -> list[tuple[str | 
         place = item.get("id") if item.get("id") in places else default
         for part in (item, *item.get("tests", ())):
             if comment := part.get("by_hand", {}).get("comment"):
-                moved = part is not result and place != item["id"]
+                moved = part is not result and place != part["id"]
                 found[place].append(f"{part['id']}: {comment}" if moved else comment)
     return [(place, "\n".join(texts)) for place, texts in found.items()]
 

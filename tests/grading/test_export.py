@@ -276,7 +276,7 @@ def test_a_moodle_in_german(tmp_path):
     columns = ("--column", "Bewertung", "--feedback", "Feedback als Kommentar")
     status, upload = run(out, "--lms", "moodle", *columns, text=text)
     assert status == 0
-    assert 'Abgegeben;3,5;4,00;Ja;-;"3.5 of 4 points.' in upload
+    assert 'Abgegeben;3,5;4,00;Ja;-;"3.5 of 4 points · Task 1' in upload
 
 
 def test_a_locked_grade_is_left_alone(tmp_path, capsys):
