@@ -217,11 +217,8 @@ def formgrader_page(notebook):
     config = Config()
     config.HTMLExporter.template_name = "formgrade"
     config.HTMLExporter.extra_template_basedirs = [template_path]
-    names = (
-        "assignment_id notebook_id submission_id index total base_url student last_name first_name "
-        "notebook_path"
-    )
-    resources = dict.fromkeys(names.split(), "x")
+    texts = "assignment_id notebook_id submission_id base_url student last_name first_name"
+    resources = dict.fromkeys([*texts.split(), "notebook_path"], "x") | {"index": 0, "total": 1}
     return HTMLExporter(config=config).from_filename(str(notebook), resources=resources)[0]
 
 
