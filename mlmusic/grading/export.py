@@ -160,7 +160,7 @@ def _to_lms(
     if waiting and not options.partial:
         raise ValueError(
             f"{len(waiting)} of {len(found)} submissions wait for grading by hand, the first is "
-            f"{waiting[0]}: give the points in {Path(options.out) / 'overrides.csv'}, or say "
+            f"{waiting[0]}: give the points (mlmusic grade --by-hand -o {options.out}), or say "
             "--partial to export what there is"
         )
     roster_file = Table.read(options.roster)

@@ -33,7 +33,8 @@ def fill(roster: Roster, grades: Sequence[Grade], scale: bool = False) -> tuple[
     Raises
     ------
     ValueError
-        If the points differ and `scale` is False, or there is nothing to scale.
+        If the points differ and `scale` is False, there is nothing to scale, or nobody at all is
+        in the roster.
     """
     _check_points(roster, grades, scale)
     rows: dict[str, list[int]] = {}
@@ -53,6 +54,11 @@ def fill(roster: Roster, grades: Sequence[Grade], scale: bool = False) -> tuple[
             left.append(f"graded, but more than one student in the roster fits: {who}: {several}")
         else:
             claims.setdefault(found[0], []).append(grade)
+    if grades and not (claims or unclear):
+        raise ValueError(
+            f"nobody in {roster.table.name} is {roster.key(grades[0])!r} or another of the "
+            f"{len(grades)} graded: choose what to compare with --match"
+        )
     count = 0
     for row in roster.students:
         label, claim = roster.label(row), claims.get(row, [])

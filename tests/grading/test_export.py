@@ -332,12 +332,24 @@ def test_what_waits_for_grading_by_hand_is_not_exported(tmp_path, capsys):
     assert (status, upload) == (1, None)
     assert capsys.readouterr().err == (
         "mlmusic export: 1 of 2 submissions wait for grading by hand, the first is a: listening: "
-        f"give the points in {out / 'overrides.csv'}, or say --partial to export what there is\n"
+        f"give the points (mlmusic grade --by-hand -o {out}), or say --partial to export what "
+        "there is\n"
     )
     status, upload = run(out, "--lms", "canvas", "--partial")
     assert status == 0
     assert [row[6] for row in rows(upload)[3:5]] == ["2", "3"]
     assert capsys.readouterr().err == "still to be graded by hand: 1\n"
+
+
+def test_ids_of_another_kind_are_an_error_that_names_the_option(tmp_path, capsys):
+    out = write_results(tmp_path, [result("a", "ada", hand=1.0), result("g", "grace", hand=1.0)])
+    status, upload = run(out, "--lms", "canvas", text=CANVAS)
+    assert (status, upload) == (1, None)
+    assert capsys.readouterr().err == (
+        f"mlmusic export: nobody in {out / 'roster.csv'} is 'ada' or another of the 2 graded: "
+        "choose what to compare with --match\n"
+    )
+    assert run(out, "--lms", "canvas", "--match", "login")[0] == 0
 
 
 def test_points_for_nobody_are_told(out, capsys):
