@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mlmusic.grading import schemes
-from mlmusic.grading.files import Entry, Unreadable, expanded, find
+from mlmusic.grading.finding import Entry, Unreadable, expanded, find
 
 _DOCUMENT = re.compile(
     r"\.(py|r|rmd|md|txt|rtf|tex|pdf|html?|docx?|odt|pages|zip|rar|7z|tgz|tar(\.\w+)?)$", re.I

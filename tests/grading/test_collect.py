@@ -8,9 +8,9 @@ import zipfile
 
 import pytest
 
-from mlmusic.grading import files
+from mlmusic.grading import finding
 from mlmusic.grading.collect import collect
-from mlmusic.grading.files import Unreadable
+from mlmusic.grading.finding import Unreadable
 
 NOTEBOOK = b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}'
 
@@ -284,8 +284,8 @@ def test_members_that_cannot_be_read(tmp_path):
 
 
 def test_bombs_are_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "MAX_FILE", 2_000_000)
-    monkeypatch.setattr(files, "MAX_TOTAL", 5_000_000)
+    monkeypatch.setattr(finding, "MAX_FILE", 2_000_000)
+    monkeypatch.setattr(finding, "MAX_TOTAL", 5_000_000)
     bomb = zipped({f"{name}.ipynb": bytes(1_500_000) for name in "abcd"})
     (tmp_path / "bomb.zip").write_bytes(bomb)
     (tmp_path / "large.ipynb").write_bytes(bytes(2_000_001))
@@ -300,7 +300,7 @@ def test_bombs_are_bounded(tmp_path, monkeypatch):
         "d": "in a zip that unpacks to more than 0 GB",
         "large": "larger than 2 MB",
     }
-    monkeypatch.setattr(files, "MAX_MEMBERS", 3)
+    monkeypatch.setattr(finding, "MAX_MEMBERS", 3)
     with pytest.raises(ValueError, match=r"bomb\.zip: a zip of more than 3 files"):
         collect([tmp_path / "bomb.zip"])
 
