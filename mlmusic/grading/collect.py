@@ -8,8 +8,10 @@ files have the same one, what tells them apart goes in front: the student
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -79,6 +81,12 @@ class Submission:
             raise Unreadable(self.problem[1] if self.problem else "there is no notebook")
         return self.reader()
 
+    def is_called(self, pattern: str) -> bool:
+        """Return whether the submission or its student is called so; ``*`` and ``?`` are jokers."""
+        names = map(_plain, filter(None, (self.name, self.student, self.person)))
+        pattern = _plain(pattern)
+        return any(name == pattern or fnmatch.fnmatchcase(name, pattern) for name in names)
+
 
 def collect(
     paths: Sequence[str | Path], *, assignment: str = "", skip: Iterable[str | Path] = ()
@@ -125,6 +133,23 @@ def collect(
     submissions = _submissions(notebooks)
     submissions += _instead(others, submissions, flags)
     return sorted(submissions, key=lambda one: one.name), flags
+
+
+def by_student(submissions: Iterable[Submission], assignment: str = "") -> list[list[Submission]]:
+    """Bring each student's submissions together, the latest last.
+
+    The latest has the highest number of an attempt, else the newest time; of files that were
+    uploaded together, the one that is called like the assignment.
+    """
+    students: dict[str, list[Submission]] = defaultdict(list)
+    for one in submissions:
+        students[one.student].append(one)
+
+    def age(one: Submission) -> tuple[int, float, bool, str]:
+        named = assignment.casefold() in one.file.casefold()
+        return one.attempt or 0, one.time, named, one.name
+
+    return [sorted(group, key=age) for group in students.values()]
 
 
 def _submissions(pairs: list[tuple[Entry, schemes.Owner]]) -> list[Submission]:
@@ -202,6 +227,10 @@ def _instead(
     if len(loose) > _MANY:
         flags.append(Flag("", "", "not a notebook", f"and {len(loose) - _MANY} more files"))
     return instead
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _listed(names: list[str], most: int = 5) -> str:

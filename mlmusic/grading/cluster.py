@@ -1,0 +1,159 @@
+"""Mark submissions on the workers of a Dask cluster: ``mlmusic grade --dask ADDRESS``."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from mlmusic.grading.executors import TICK, Done, Job, Marker, Recipe, mark, versions
+from mlmusic.grading.finding import Unreadable
+
+_PATIENCE = 15  # seconds for a cluster to answer
+
+
+class DaskExecutor:
+    """The workers of a Dask cluster; each of their threads keeps a worker of its own.
+
+    Parameters
+    ----------
+    address : str
+        The scheduler's, such as ``tcp://10.0.0.5:8786``.
+    recipe : Recipe
+        What each worker needs to start.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If ``distributed`` isn't installed.
+    ConnectionError
+        If nobody answers there, or the cluster has no workers.
+    ValueError
+        If a worker has other versions of the packages that grades depend on.
+    """
+
+    def __init__(self, address: str, recipe: Recipe) -> None:
+        try:
+            import distributed
+        except ModuleNotFoundError as error:
+            if error.name != "distributed":
+                raise
+            raise ModuleNotFoundError(
+                "--dask needs Dask: pip install 'mlmusic[cluster]'", name="distributed"
+            ) from None
+        self._dask = distributed
+        self._recipe = recipe
+        try:
+            self._client = distributed.Client(
+                address, timeout=_PATIENCE, set_as_default=False, name="mlmusic"
+            )
+        except (OSError, TimeoutError, ValueError) as error:
+            raise ConnectionError(f"no Dask scheduler answers at {address}") from error
+        try:
+            self._check(address)
+        except BaseException:
+            self._client.close()
+            raise
+
+    def _check(self, address: str) -> None:
+        try:
+            self._client.wait_for_workers(1, timeout=_PATIENCE)
+        except TimeoutError:
+            raise ConnectionError(f"the Dask cluster at {address} has no workers") from None
+        try:
+            found = self._client.run(versions)
+        except Exception:  # unpickling the function failed there
+            raise ValueError(
+                f"the Dask workers at {address} lack mlmusic: install version "
+                f"{versions()['mlmusic']} there, too"
+            ) from None
+        for where, theirs in sorted(found.items()):
+            for name, ours in versions().items():
+                if theirs.get(name) != ours:
+                    raise ValueError(
+                        f"the Dask worker {where} has {name} {theirs.get(name)}, this computer "
+                        f"{ours}: install the same there, or grades might differ"
+                    )
+
+    def run(
+        self, jobs: Iterable[Job], tick: Callable[[dict[str, float]], None] = lambda running: None
+    ) -> Iterator[Done]:
+        """Mark all jobs; see `LocalExecutor.run`.
+
+        Raises
+        ------
+        RuntimeError
+            If no worker can be started there.
+        ConnectionError
+            If the cluster is gone.
+        """
+        todo = iter(jobs)
+        recipe = self._client.scatter(self._recipe, broadcast=True, hash=False)
+        sent: dict[Any, tuple[str, float]] = {}  # futures, and which job since when
+        while True:
+            # A few more than can run, so that nobody waits; not all, so that memory stays small.
+            while len(sent) < 2 * self._threads() and (job := next(todo, None)):
+                try:
+                    data = job.read()
+                except Unreadable as error:
+                    yield Done(job.key, None, fault=("unreadable", str(error)))
+                    continue
+                remote = self._client.scatter(data, hash=False)  # megabytes don't belong in tasks
+                future = self._client.submit(
+                    _mark_there, recipe, job.key, remote, job.seed, pure=False
+                )
+                sent[future] = (job.key, time.monotonic())
+            if not sent:
+                return
+            try:
+                finished = self._dask.wait(list(sent), TICK, "FIRST_COMPLETED").done
+            except TimeoutError:
+                now = time.monotonic()
+                tick({key: now - since for key, since in list(sent.values())[: self._threads()]})
+                continue
+            for future in finished:
+                key, _ = sent.pop(future)
+                yield self._result(future, key)
+
+    def _threads(self) -> int:
+        return max(1, sum(self._client.nthreads().values()))
+
+    def _result(self, future: Any, key: str) -> Done:
+        if future.status == "finished":
+            return future.result()
+        if future.status == "cancelled":
+            raise ConnectionError("the Dask cluster is gone: run the same command again later")
+        error = future.exception()
+        if isinstance(error, self._dask.KilledWorker):
+            return Done(key, None, fault=("grader", "the Dask workers that marked it died"))
+        raise RuntimeError(f"a Dask worker can't grade: {error}")
+
+    def close(self) -> None:
+        """End all workers on the cluster and leave it."""
+        with contextlib.suppress(OSError, TimeoutError, RuntimeError):
+            self._client.run(_close_there, self._recipe)
+        self._client.close(timeout=5)
+
+
+# On a Dask worker: one marker for each of its threads, kept from task to task.
+_there: dict[tuple[Recipe, int], Marker] = {}
+
+
+def _mark_there(recipe: Recipe, key: str, data: bytes, seed: int) -> Done:
+    """Mark one notebook in a thread of a Dask worker."""
+    slot = (recipe, threading.get_ident())
+    worker = _there.get(slot) or _there.setdefault(slot, recipe.start())
+    done, healthy = mark(worker, Job(key, lambda: data, seed))
+    if not healthy:
+        _there.pop(slot, None)
+        worker.close()
+    return done
+
+
+def _close_there(recipe: Recipe) -> None:
+    """End the markers that a Dask worker keeps."""
+    for slot in [slot for slot in list(_there) if slot[0] == recipe]:
+        if worker := _there.pop(slot, None):
+            worker.close()
