@@ -18,15 +18,16 @@ import json
 import os
 import statistics
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from mlmusic.grading import files, overrides, results
 from mlmusic.grading.collect import Flag, Submission, by_student, collect
 from mlmusic.grading.executors import Done, Executor, Job, LocalExecutor, Recipe
 from mlmusic.grading.executors import versions as installed_versions
 from mlmusic.grading.finding import Unreadable
+from mlmusic.grading.order import Order, Stopped, Summary, Watcher
 from mlmusic.grading.store import Store, locked, read_json
 
 if TYPE_CHECKING:
@@ -35,118 +36,6 @@ if TYPE_CHECKING:
 
 SLOW = 5.0  # seconds after which a submission is named
 _NOT_KEPT = ("grader", "sandbox")  # flags of what was no student's fault: tried again
-
-
-@dataclass(frozen=True)
-class Order:
-    """What an instructor asks for.
-
-    Parameters
-    ----------
-    source : Path
-        The source notebook of the assignment.
-    submissions : tuple of Path
-        Folders, notebooks and zips.
-    out : Path
-        The folder for the grades.
-    jobs : int, optional
-        How many submissions to mark at once; by default one a core.
-    only : tuple of str
-        Patterns of submissions or students; the others stay as they are.
-    sandbox : str
-        ``"auto"`` or a kind of sandbox.
-    force : bool
-        Grade again what is graded.
-    attempt : str
-        ``"latest"`` or ``"best"``.
-    seed : int, optional
-        Of the tests.
-    dask : str, optional
-        The address of a Dask scheduler.
-    feedback : bool
-        Whether to write the students' pages.
-    limits : dict
-        Limits that differ from the assignment's.
-    """
-
-    source: Path
-    submissions: tuple[Path, ...]
-    out: Path
-    jobs: int | None = None
-    only: tuple[str, ...] = ()
-    sandbox: str = "auto"
-    force: bool = False
-    attempt: str = "latest"
-    seed: int | None = None
-    dask: str | None = None
-    feedback: bool = True
-    limits: Mapping[str, float] = field(default_factory=dict)
-
-
-class Watcher(Protocol):
-    """Who follows a run, such as the command line with its progress bar."""
-
-    def say(self, line: str) -> None:
-        """Hear what the instructor should read at once."""
-
-    def begin(self, todo: int, kept: int, seed: int) -> None:
-        """Hear that marking begins."""
-
-    def running(self, seconds: Mapping[str, float]) -> None:
-        """Hear for how long which submissions have been running, about every second."""
-
-    def done(self, name: str, seconds: float, flags: int) -> None:
-        """Hear that a submission is marked."""
-
-    def end(self) -> None:
-        """Hear that marking is over, in whatever way."""
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What a run did.
-
-    Parameters
-    ----------
-    graded, kept : int
-        How many submissions were marked now, and how many results were still good.
-    rows : int
-        The rows of grades.csv.
-    flags : tuple of Flag
-        The rows of flags.csv.
-    waiting : int
-        How many rows wait for grading by hand.
-    median, points : float
-        The median of the scores, and what the assignment is worth.
-    seed : int
-        Of the tests.
-    sandbox : str
-        The kind of sandbox, "" if nothing was marked.
-    slow : tuple of (str, float)
-        Submissions that took long, and their seconds.
-    """
-
-    graded: int
-    kept: int
-    rows: int
-    flags: tuple[Flag, ...]
-    waiting: int
-    median: float
-    points: float
-    seed: int
-    sandbox: str
-    slow: tuple[tuple[str, float], ...]
-
-
-class Stopped(Exception):
-    """A run ended early; what was graded is safe, and the message says how to go on."""
-
-    def __init__(self, reason: str, batch: _Batch, interrupted: bool = False) -> None:
-        done = f"{batch.graded} of {batch.todo} submissions are graded and safe"
-        super().__init__(
-            f"{reason}: {done} in {batch.order.out}; the same command goes on from there"
-        )
-        self.interrupted = interrupted
 
 
 def grade(
@@ -202,11 +91,14 @@ def grade(
         try:
             return batch.run()
         except KeyboardInterrupt:
-            raise Stopped("interrupted", batch, interrupted=True) from None
+            raise Stopped(
+                "interrupted", batch.graded, batch.todo, order.out, interrupted=True
+            ) from None
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            raise Stopped(f"the disk of {order.out} is full", batch) from None
+            reason = f"the disk of {order.out} is full"
+            raise Stopped(reason, batch.graded, batch.todo, order.out) from None
 
 
 class _Batch:
@@ -450,7 +342,7 @@ class _Batch:
         self.store.settle(one.name for one in rows)
         return sorted(rows, key=lambda one: one.name), flags
 
-    def _report(self, rows: list[Submission], flags: list[Flag], graded: int, kept: int) -> Summary:
+    def _report(self, rows: list[Submission], flags: list[Flag], kept: int) -> Summary:
         """Write grades.csv, flags.csv and the feedback."""
         given = overrides.read(self.out / "overrides.csv")
         found = [self.store.found[one.name] for one in rows]

@@ -63,7 +63,7 @@ class DaskExecutor:
         except TimeoutError:
             raise ConnectionError(f"the Dask cluster at {address} has no workers") from None
         try:
-            found = self._client.run(versions)
+            found = self._client.run(_versions_there)
         except Exception:  # unpickling the function failed there
             raise ValueError(
                 f"the Dask workers at {address} lack mlmusic: install version "
@@ -135,6 +135,11 @@ class DaskExecutor:
         with contextlib.suppress(OSError, TimeoutError, RuntimeError):
             self._client.run(_close_there, self._recipe)
         self._client.close(timeout=5)
+
+
+def _versions_there() -> dict[str, str]:
+    """Return the versions on a Dask worker."""
+    return versions()
 
 
 # On a Dask worker: one marker for each of its threads, kept from task to task.

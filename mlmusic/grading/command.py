@@ -11,6 +11,7 @@ from typing import Any
 
 from mlmusic.grading import batch, results
 from mlmusic.grading.limits import Limits
+from mlmusic.grading.order import Order, Stopped, Summary
 
 _EXAMPLES = """\
 examples:
@@ -52,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
         if not options.source or not options.submissions:
             parser.error("name the SOURCE notebook and the SUBMISSIONS")
         return _grade(options)
-    except batch.Stopped as stopped:
+    except Stopped as stopped:
         print(f"mlmusic grade: {stopped}", file=sys.stderr)
         return 130 if stopped.interrupted else 1
     except KeyboardInterrupt:
@@ -159,7 +160,7 @@ def _grade(options: argparse.Namespace) -> int:
     chosen = {name: getattr(options, f"limit_{name}") for name in ("call", "cell", "total")}
     if options.limit_memory is not None:
         chosen["memory"] = int(options.limit_memory * 2**20)
-    order = batch.Order(
+    order = Order(
         source=options.source,
         submissions=tuple(options.submissions),
         out=options.out or Path("graded") / options.source.stem,
@@ -183,7 +184,7 @@ def _grade(options: argparse.Namespace) -> int:
     return 3 if summary.flags else 0
 
 
-def _told(summary: batch.Summary, order: batch.Order) -> str:
+def _told(summary: Summary, order: Order) -> str:
     """Return a summary in words."""
     counts = [f"{summary.graded} graded", f"{summary.kept} kept from before"]
     flagged = len({flag.submission for flag in summary.flags if flag.submission})

@@ -227,8 +227,11 @@ class LocalExecutor:
         return worker
 
     def _end(self, worker: Marker) -> None:
-        self._workers.discard(worker)
-        worker.close()
+        with self._lock:
+            known = worker in self._workers
+            self._workers.discard(worker)
+        if known:  # its thread and `close` may both come here
+            worker.close()
 
     def close(self) -> None:
         """End all workers, also in the middle of a job."""
