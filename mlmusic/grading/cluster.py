@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -90,41 +92,48 @@ class DaskExecutor:
             If the cluster is gone.
         """
         todo = iter(jobs)
-        recipe = self._client.scatter(self._recipe, broadcast=True, hash=False)
         sent: dict[Any, tuple[str, float]] = {}  # futures, and which job since when
+        finished: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        threads = self._threads()
         while True:
             # A few more than can run, so that nobody waits; not all, so that memory stays small.
-            while len(sent) < 2 * self._threads() and (job := next(todo, None)):
+            while len(sent) < 2 * threads and (job := next(todo, None)):
                 try:
                     data = job.read()
                 except Unreadable as error:
                     yield Done(job.key, None, fault=("unreadable", str(error)))
                     continue
-                remote = self._client.scatter(data, hash=False)  # megabytes don't belong in tasks
-                future = self._client.submit(
-                    _mark_there, recipe, job.key, remote, job.seed, pure=False
-                )
+                with warnings.catch_warnings():
+                    # That megabytes are better scattered. But then they are lost with a worker.
+                    warnings.filterwarnings("ignore", message="Sending large graph")
+                    future = self._client.submit(
+                        _mark_there, self._recipe, job.key, data, job.seed, pure=False
+                    )
                 sent[future] = (job.key, time.monotonic())
+                future.add_done_callback(finished.put)
             if not sent:
                 return
             try:
-                finished = self._dask.wait(list(sent), TICK, "FIRST_COMPLETED").done
-            except TimeoutError:
-                now = time.monotonic()
-                tick({key: now - since for key, since in list(sent.values())[: self._threads()]})
+                future = finished.get(timeout=TICK)
+            except queue.Empty:
+                now, threads = time.monotonic(), self._threads()
+                tick({key: now - since for key, since in list(sent.values())[:threads]})
                 continue
-            for future in finished:
-                key, _ = sent.pop(future)
-                yield self._result(future, key)
+            key, _ = sent.pop(future)
+            yield self._result(future, key)
 
     def _threads(self) -> int:
-        return max(1, sum(self._client.nthreads().values()))
+        """Return how many submissions the cluster can mark at once; workers come and go."""
+        try:
+            return max(1, sum(self._client.nthreads().values()))
+        except (OSError, TimeoutError):
+            raise _gone() from None
 
     def _result(self, future: Any, key: str) -> Done:
         if future.status == "finished":
             return future.result()
-        if future.status == "cancelled":
-            raise ConnectionError("the Dask cluster is gone: run the same command again later")
+        if future.status != "error":
+            raise _gone()
         error = future.exception()
         if isinstance(error, self._dask.KilledWorker):
             return Done(key, None, fault=("grader", "the Dask workers that marked it died"))
@@ -135,6 +144,12 @@ class DaskExecutor:
         with contextlib.suppress(OSError, TimeoutError, RuntimeError):
             self._client.run(_close_there, self._recipe)
         self._client.close(timeout=5)
+
+
+def _gone() -> ConnectionError:
+    return ConnectionError(
+        "the Dask cluster is gone; what is graded is safe: run the same command again later"
+    )
 
 
 def _versions_there() -> dict[str, str]:

@@ -129,6 +129,23 @@ def cluster():
     cluster.close()
 
 
+def test_a_cluster_that_goes_away(monkeypatch):
+    distributed = pytest.importorskip("distributed", reason="Dask is the extra 'cluster'")
+    from mlmusic.grading import cluster as module
+
+    monkeypatch.setattr(module, "_PATIENCE", 2)
+    cluster = distributed.LocalCluster(
+        n_workers=1, processes=True, host="127.0.0.1", dashboard_address=None
+    )
+    executor = module.DaskExecutor(cluster.scheduler_address, recipe())
+    run = executor.run(Job(str(i), lambda: fake.notebook(sleep=0.1), 1) for i in range(1000))
+    assert next(run).result
+    cluster.close()
+    with pytest.raises(ConnectionError, match="the Dask cluster is gone; what is graded is safe"):
+        list(run)
+    executor.close()
+
+
 def test_a_cluster_gives_the_same_results(cluster, expected):
     from mlmusic.grading.cluster import DaskExecutor
 
