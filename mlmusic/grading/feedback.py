@@ -238,7 +238,7 @@ def _task(
         rows = "\n".join(_check(test, limits) for test in task["tests"])
         parts.append(f'<h3>Tests</h3>\n<ul class="checks">{rows}</ul>')
     parts.append(f"<h3>What you wrote</h3>\n{answer(task)}")
-    if shown := outputs.show(task.get("outputs", ()), title):
+    if shown := outputs.show(task.get("outputs", ()), task["title"]):
         parts.append(f"<h3>What your notebook showed</h3>\n{shown}")
     return "\n".join(part for part in parts if part) + "</section>"
 
