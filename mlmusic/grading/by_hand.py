@@ -217,8 +217,8 @@ def page(session: Session, nonce: str, blind: bool = False) -> str:
     nothing = "" if items else "<p>This assignment has nothing to grade by hand.</p>"
     title = line(session.assignment or "Grading")
     body = f"""<header class="bar-top">
-<p class="progress"><strong id="progress"></strong> <span id="state" role="status"></span></p>
-<p class="choices"><label><input type="checkbox" id="only"> Only what isn’t graded yet</label>
+<p class="progress"><strong id="progress"></strong> · <span id="state" role="status"></span></p>
+<p class="choices"><label><input type="checkbox" id="only"> Not graded yet only</label>
 {toggle}</p>
 </header>
 <main>
@@ -254,11 +254,11 @@ def _card(card: Card, number: int, place: int, overrides: given.Overrides, blind
 {answer({"answer": card.answer, "manual": True}, "the answer")}
 {load}
 <div class="given">
-<label>Points <input class="points" inputmode="decimal" autocomplete="off" size="4"
- aria-describedby="of-{number} said-{number}" value="{escape(now["points"])}"></label>
-<span id="of-{number}">of {most}</span>
-<label class="wide">Comment for the student
-<textarea class="words" rows="2" maxlength="{MOST_COMMENT}">
+<label>Points <span class="quiet">of {most}</span>
+<input class="points" inputmode="decimal" autocomplete="off" size="4"
+ aria-describedby="said-{number}" value="{escape(now["points"])}"></label>
+<label>Comment for the student
+<textarea class="words" rows="1" maxlength="{MOST_COMMENT}">
 {escape(now["comment"])}</textarea></label>
 <p class="said" id="said-{number}" role="status"></p>
 </div>
