@@ -8,16 +8,9 @@ result gives the same bytes.
 
 from __future__ import annotations
 
-import ast
-import base64
-import hashlib
 import os
-import re
 import secrets
 from collections.abc import Mapping, Sequence
-from functools import cache
-from html import escape
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +18,8 @@ from mlmusic.grading import overrides as by_hand
 from mlmusic.grading import untrusted
 from mlmusic.grading.limits import Limits
 from mlmusic.grading.overrides import Overrides, show
+from mlmusic.grading.pages import Outputs, answer, document, line, style
 
-MOST_OUTPUT = 4_000_000  # characters that all outputs of a page may take
 MOST_MESSAGE = 2_000
 
 # What the flags mean to the student. Others are the instructor's business and don't appear.
@@ -74,22 +67,26 @@ def page(
         If an override gives more points than its item has.
     """
     result = by_hand.apply(result, overrides)
-    title = _line(assignment_title or result.get("assignment") or "Your work")
-    who = _line(result.get("name") or by_hand.student_of(result) or "nameless")
-    student = _line(result.get("student") or "")
+    title = line(assignment_title or result.get("assignment") or "Your work")
+    who = line(result.get("name") or by_hand.student_of(result) or "nameless")
+    student = line(result.get("student") or "")
     known_as = f' <span class="quiet">({student})</span>' if student not in ("", who) else ""
+    titles = task_titles(result["tasks"])
     outputs = Outputs("your notebook")
     body = [
         f'<header><p class="kind">Feedback</p><h1>{title}</h1>',
         f'<p class="who"><bdi>{who}</bdi>{known_as}</p>{_score(result)}</header>',
         _comment(result),
         _notes(result.get("flags", ())),
-        _overview(result["tasks"]),
-        *(_task(task, place, result, outputs) for place, task in enumerate(result["tasks"], 1)),
+        _overview(result["tasks"], titles),
+        *(
+            _task(task, f"task-{place}", title, result, outputs)
+            for place, (task, title) in enumerate(zip(result["tasks"], titles, strict=True), 1)
+        ),
         _footer(result),
     ]
     content = "\n".join(part for part in body if part)
-    return document(f"{title} – {who}", f"<main>\n{content}\n</main>", style())
+    return document(f"{title} – {who}", f"<main>\n{content}\n</main>", style("feedback.css"))
 
 
 def write(
@@ -114,102 +111,6 @@ def write(
     return path
 
 
-def document(title: str, body: str, css: str, policy: str = "", head: str = "") -> str:
-    """Return a whole HTML document that may use nothing but itself.
-
-    Parameters
-    ----------
-    title, body
-        HTML; the title without tags.
-    css : str
-        The only style that the page accepts.
-    policy : str
-        Further Content-Security-Policy directives, such as ``script-src 'nonce-…'``.
-    head : str
-        Further HTML for the head.
-    """
-    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
-    policy = (
-        "default-src 'none'; img-src data:; media-src data:; base-uri 'none'; form-action 'none'; "
-        f"style-src 'sha256-{digest}'" + (f"; {policy}" if policy else "")
-    )
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        '<meta name="referrer" content="no-referrer">\n'
-        f"<title>{title}</title>\n<style>{css}</style>\n{head}</head>\n"
-        f"<body>\n{body}\n</body>\n</html>\n"
-    )
-
-
-@cache
-def style(name: str = "feedback.css") -> str:
-    """Return a style sheet of this package, less its comments."""
-    text = files("mlmusic.grading").joinpath(name).read_text(encoding="utf-8")
-    return "\n" + re.sub(r"/\*.*?\*/\s*", "", text, flags=re.S).strip() + "\n"
-
-
-class Outputs:
-    """Shows saved outputs, until a page has enough of them."""
-
-    def __init__(self, where: str) -> None:
-        self._where = where
-        self._left = MOST_OUTPUT
-
-    def show(self, outputs: Sequence[Mapping[str, Any]], about: str) -> str:
-        """Return outputs as HTML; `about` says what they belong to, for pictures without words."""
-        shown = [self._one(output, about) for output in outputs]
-        return "\n".join(f'<div class="output">{html}</div>' for html in shown if html)
-
-    def _one(self, output: Mapping[str, Any], about: str) -> str:
-        mime, data = str(output.get("mime", "")), str(output.get("data", ""))
-        html: str | None
-        if mime == "text/plain":
-            html = f"<pre>{untrusted.text(data)}</pre>" if data.strip() else ""
-        elif mime == "text/html":
-            html = untrusted.rich(data, self._where) or _missing("An output that needs a script")
-        elif mime in ("image/png", "image/jpeg"):
-            alt = f"a picture from {self._where}: {about}"
-            html = untrusted.picture(mime, data, alt) or _missing("A picture that is damaged")
-        else:
-            html = _missing(f"An output of another kind ({untrusted.text(mime, 60)})")
-        if len(html) > self._left:
-            return _missing("An output that is too large for this page")
-        self._left -= len(html)
-        return html
-
-
-def answer(task: Mapping[str, Any], where: str = "your answer") -> str:
-    """Return what a student wrote as HTML: highlighted code, or text with its Markdown."""
-    source = str(task.get("answer") or "")
-    if not source.strip():
-        return '<p class="quiet">There is no answer to this task in the notebook.</p>'
-    if not task.get("manual") or _is_code(source):
-        return f'<pre class="code" tabindex="0"><code>{untrusted.code(source)}</code></pre>'
-    return f'<div class="prose">{untrusted.markdown(source, where)}</div>'
-
-
-def _is_code(source: str) -> bool:
-    """Whether an answer that is graded by hand is a program: words alone may parse as one."""
-    try:
-        body = ast.parse(source).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    words = (ast.Name, ast.Constant, ast.Tuple, ast.BinOp, ast.BoolOp, ast.UnaryOp, ast.Compare)
-    return any(not (isinstance(s, ast.Expr) and isinstance(s.value, words)) for s in body)
-
-
-def _missing(what: str) -> str:
-    return f'<p class="quiet">{what} is left out here.</p>'
-
-
-def _line(value: Any) -> str:
-    """Return a name as HTML, on one line."""
-    return " ".join(untrusted.text(str(value), 200).split())
-
-
 def _points(score: float | None, points: float) -> str:
     return f"{'–' if score is None else show(score)} of {show(points)}"
 
@@ -230,12 +131,12 @@ def _score(result: Mapping[str, Any]) -> str:
         f'<rect class="got" width="{got:.2f}" height="4"/>'
     )
     if waits:
-        bar += f'<path class="waits" d="M{got:.2f} 2H{rest:.2f}" stroke-dasharray="1 1"/>'
+        bar += f'<path class="waits" d="M{got:.2f} 2H{rest:.2f}" stroke-dasharray=".6 .6"/>'
     words = ""
     if waits:
         verb = "waits" if waits == 1 else "wait"
         words = (
-            f'<p class="quiet">{_many(waits)} of these {verb} for grading by hand,'
+            f'<p class="quiet">{_many(waits)} still {verb} for grading by hand,'
             " so the score may still rise.</p>"
         )
     return (
@@ -283,51 +184,61 @@ def _state(task: Mapping[str, Any]) -> tuple[str, str]:
     return "none", "○ not yet"
 
 
-def _overview(tasks: Sequence[Mapping[str, Any]]) -> str:
+def task_titles(tasks: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the tasks' titles as HTML; where two share a heading, with their names."""
+    titles = [line(task["title"] or task["id"]) for task in tasks]
+    return [
+        f"{title} ({line(task['id'])})" if titles.count(title) > 1 else title
+        for task, title in zip(tasks, titles, strict=True)
+    ]
+
+
+def _overview(tasks: Sequence[Mapping[str, Any]], titles: Sequence[str]) -> str:
     if not tasks:
         return ""
     rows = []
-    for place, task in enumerate(tasks, 1):
+    for place, (task, title) in enumerate(zip(tasks, titles, strict=True), 1):
         kind, words = _state(task)
         rows.append(
-            f'<tr><th scope="row"><a href="#task-{place}">{_line(task["title"])}</a></th>'
+            f'<tr><th scope="row"><a href="#task-{place}">{title}</a></th>'
             f'<td class="{kind}">{words}</td>'
             f'<td class="points">{_points(task["score"], task["points"])}</td></tr>'
+        )
+    note = ""
+    if any(test["hidden"] for task in tasks for test in task["tests"]):
+        note = (
+            '<p class="quiet">Hidden tests try your answer on material that isn’t in the notebook,'
+            " and only tell whether it passed.</p>"
         )
     return (
         '<section><h2>Task by task</h2>\n<table class="overview"><thead><tr>'
         '<th scope="col">Task</th><th scope="col">How it went</th>'
         '<th scope="col" class="points">Points</th></tr></thead>\n<tbody>'
         + "\n".join(rows)
-        + "</tbody></table></section>"
+        + f"</tbody></table>{note}</section>"
     )
 
 
-def _task(task: Mapping[str, Any], place: int, result: Mapping[str, Any], outputs: Outputs) -> str:
-    title = _line(task["title"])
+def _task(
+    task: Mapping[str, Any], anchor: str, title: str, result: Mapping[str, Any], outputs: Outputs
+) -> str:
     kind, words = _state(task)
     given = task.get("by_hand", {}).get("points") is not None
     note = '<span class="quiet"> · given by hand</span>' if given else ""
-    points = _points(task["score"], task["points"])
-    visible = [test for test in task["tests"] if not test["hidden"]]
-    hidden = [test for test in task["tests"] if test["hidden"]]
+    points = f"{_points(task['score'], task['points'])} points"
+    if task["score"] is None:
+        points = _many(task["points"])
     parts = [
-        f'<section class="task" id="task-{place}"><h2>{title}</h2>',
-        f'<p class="result"><span class="{kind}">{words}</span> · {points} points{note}</p>',
+        f'<section class="task" id="{anchor}"><h2>{title}</h2>',
+        f'<p class="result"><span class="{kind}">{words}</span> · {points}{note}</p>',
         _comment(task),
     ]
-    if visible:
+    if task["tests"]:
         limits = _limits(result)
-        rows = "\n".join(_check(test, limits) for test in visible)
-        parts.append(f'<h3>Checks</h3>\n<ul class="checks">{rows}</ul>')
-    if hidden:
-        rows = "\n".join(_hidden(test) for test in hidden)
-        parts.append(
-            '<h3>Hidden tests</h3>\n<p class="quiet">They try your answer on material that isn’t in'
-            f' the notebook, and only tell whether it passed.</p>\n<ul class="checks">{rows}</ul>'
-        )
+        rows = "\n".join(_check(test, limits) for test in task["tests"])
+        parts.append(f'<h3>Tests</h3>\n<ul class="checks">{rows}</ul>')
     parts.append(f"<h3>What you wrote</h3>\n{answer(task)}")
-    if shown := outputs.show(task.get("outputs", ()), title):
+    if shown := outputs.show(task.get("outputs", ()), task["title"]):
         parts.append(f"<h3>What your notebook showed</h3>\n{shown}")
     return "\n".join(part for part in parts if part) + "</section>"
 
@@ -339,26 +250,24 @@ def _limits(result: Mapping[str, Any]) -> Limits:
         return Limits()
 
 
-def _test(test: Mapping[str, Any], passed: bool, more: str) -> str:
+def _check(test: Mapping[str, Any], limits: Limits) -> str:
+    """Return a test: what a visible one says, and of a hidden one only whether it passed."""
+    passed = test["outcome"] == "passed"
     words = "✓ passed" if passed else "✗ not passed"
-    given = " · given by hand" if test.get("by_hand", {}).get("points") is not None else ""
+    facts = ["hidden test"] if test["hidden"] else []
+    facts.append(_points(test["score"], test["points"]))
+    if test.get("by_hand", {}).get("points") is not None:
+        facts.append("given by hand")
+    more = "" if passed or test["hidden"] else _what_it_says(test, limits)
     return (
-        f'<li class="{"full" if passed else "none"}"><p><b>{words}</b> <code>{_line(test["id"])}'
-        f'</code><span class="quiet"> · {_points(test["score"], test["points"])}{given}</span></p>'
-        f"{more}{_comment(test)}</li>"
+        f'<li class="{"full" if passed else "none"}"><p><b>{words}</b> <code>{line(test["id"])}'
+        f'</code><span class="quiet"> · {" · ".join(facts)}</span></p>{more}{_comment(test)}</li>'
     )
 
 
-def _hidden(test: Mapping[str, Any]) -> str:
-    """Return a hidden test: never its message, and not how it failed either."""
-    return _test(test, test["outcome"] == "passed", "")
-
-
-def _check(test: Mapping[str, Any], limits: Limits) -> str:
-    """Return a visible test, with what it says."""
+def _what_it_says(test: Mapping[str, Any], limits: Limits) -> str:
+    """Return why a visible test didn't pass: in its own words, or in kind ones."""
     outcome = test["outcome"]
-    if outcome == "passed":
-        return _test(test, True, "")
     message = untrusted.text(str(test.get("message") or "").strip(), MOST_MESSAGE)
     words = {
         "timeout": f"Your function ran for more than {show(limits.call)} seconds and was stopped."
@@ -374,20 +283,15 @@ def _check(test: Mapping[str, Any], limits: Limits) -> str:
     more = f'<p class="help">{words}</p>' if words else ""
     if message:
         more += f'<p class="message">{message}</p>'
-    return _test(test, False, more)
+    return more
 
 
 def _footer(result: Mapping[str, Any]) -> str:
     """Return what identifies the file that was graded, should anybody ask."""
     facts = []
     if result.get("submission"):
-        facts.append(f"Handed in as {_line(result['submission'])}")
+        facts.append(f"Handed in as {line(result['submission'])}")
     provenance = result.get("provenance") or {}
     if digest := provenance.get("submission_sha256"):
-        facts.append(f"file {_line(str(digest)[:12])}")
+        facts.append(f"file {line(str(digest)[:12])}")
     return f"<footer><p>{' · '.join(facts)}</p></footer>" if facts else ""
-
-
-def text_of(html: str) -> str:
-    """Return a title's text for an attribute."""
-    return escape(html, quote=True)

@@ -102,9 +102,14 @@ def write(dialect: Dialect, rows: Iterable[Mapping[str, str | float | None]]) ->
 
 def number(text: str) -> float:
     """Read a plain number with a decimal point or comma; ValueError if it is something else."""
-    if not re.fullmatch(r"[+-]?\d{1,9}([.,]\d{0,9})?", text):
+    if not re.fullmatch(r"[+-]?(\d{1,9}([.,]\d{0,9})?|[.,]\d{1,9})", text):
         raise ValueError(f"must be a number, not {text[:40]!r}")
     return float(text.replace(",", "."))
+
+
+def exact(value: float) -> str:
+    """Write a number so that it is read as the same: 2, 1.5, 0.1."""
+    return repr(float(value)).removesuffix(".0")
 
 
 def _cell(value: str | float | None, dialect: Dialect) -> str:
@@ -113,7 +118,7 @@ def _cell(value: str | float | None, dialect: Dialect) -> str:
     if isinstance(value, str):
         value = value.replace("\r", "\n")  # not every csv module quotes a lone \r
         return "'" + value if value.startswith(_FORMULA) else value
-    text = repr(float(value)).removesuffix(".0")
+    text = exact(value)
     return text.replace(".", ",") if dialect.delimiter == ";" else text
 
 

@@ -13,7 +13,6 @@ import base64
 import binascii
 import io
 import re
-import warnings
 from html import escape, unescape
 from xml.etree import ElementTree
 
@@ -293,11 +292,9 @@ def _is_picture(content: bytes, format: str | None) -> bool:
     if format is None:
         return False
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(content), formats=[format]) as image:
-                width, height = image.size
-                return image.format == format and 0 < width * height <= MOST_PIXELS
+        with Image.open(io.BytesIO(content), formats=[format]) as image:
+            width, height = image.size
+            return image.format == format and 0 < width * height <= MOST_PIXELS
     except Exception:  # Pillow raises half a dozen kinds, SyntaxError among them
         return False
 
