@@ -16,7 +16,6 @@ import errno
 import hashlib
 import json
 import os
-import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -28,6 +27,7 @@ from mlmusic.grading.executors import Done, Executor, Job, LocalExecutor, Recipe
 from mlmusic.grading.executors import versions as installed_versions
 from mlmusic.grading.finding import Unreadable
 from mlmusic.grading.order import Order, Stopped, Summary, Watcher
+from mlmusic.grading.report import write as write_report
 from mlmusic.grading.store import Store, locked, read_json
 
 if TYPE_CHECKING:
@@ -118,7 +118,6 @@ class _Batch:
         self.limits = assignment.limits.changed(order.limits)
         self.versions = installed_versions()
         self.graded = self.todo = 0
-        self.sandbox = ""
         self.slow: list[tuple[str, float]] = []
 
     def run(self) -> Summary:
@@ -161,16 +160,25 @@ class _Batch:
                 and (name not in asked or (not order.force and self._is_good(result, hashes[name])))
             )
         )
-        todo = [wanted[name] for name in sorted(asked - self.store.found.keys())]
+        todo = [wanted[name] for name in sorted(asked - self.store.scores.keys())]
         self.todo, kept = len(todo), len(asked) - len(todo)
         self.watcher.begin(self.todo, kept, self.seed)
         try:
             self._mark(todo)
         finally:
             self.watcher.end()
-        rows, more = self._counting(groups)
-        flags += self._solution_flags(read_json(self.out / "solution.json")) + more
-        return self._report(rows, flags, kept)
+        flags += self._solution_flags(read_json(self.out / "solution.json"))
+        flags += self._settle(groups)
+        self._write("run.json", self._about() | {"flags": flags})
+        report = write_report(self.out, flags, pages=order.feedback)
+        return Summary(
+            graded=self.graded,
+            kept=kept,
+            report=report,
+            points=self.assignment.points,
+            seed=self.seed,
+            slow=tuple(sorted(self.slow, key=lambda pair: -pair[1])),
+        )
 
     def _seed(self, before: Mapping[str, Any], hashes: Mapping[str, str]) -> int:
         """Return the seed: one that nobody can know before all submissions are in."""
@@ -188,6 +196,7 @@ class _Batch:
             "points": self.assignment.points,
             "seed": self.seed,
             "source_sha256": self.assignment.sha256,
+            "tasks": [task.id for task in self.assignment.tasks],
         }
 
     def _is_good(self, result: Mapping[str, Any], sha256: str) -> bool:
@@ -224,7 +233,6 @@ class _Batch:
         executor = self._executor(len(jobs))
         try:
             for done in executor.run(jobs, self._running):
-                self.sandbox = done.sandbox or self.sandbox
                 if done.key:
                     self._save(by_name[done.key], done)
                 else:
@@ -318,20 +326,20 @@ class _Batch:
         )
         return [Flag("", "", "solution", detail)]
 
-    def _counting(self, groups: list[list[Submission]]) -> tuple[list[Submission], list[Flag]]:
-        """Choose the attempts that count, and flag students who handed in others, too."""
-        found, best = self.store.found, self.order.attempt == "best"
-        rows: list[Submission] = []
+    def _settle(self, groups: list[list[Submission]]) -> list[Flag]:
+        """Choose the attempts that count; flag students who handed in others, too."""
+        scores, best = self.store.scores, self.order.attempt == "best"
+        counting: list[str] = []
         flags: list[Flag] = []
         for group in groups:
-            marked = [one for one in reversed(group) if one.name in found]
+            marked = [one for one in reversed(group) if one.name in scores]
             if not marked:
                 continue
-            one = max(marked, key=lambda one: found[one.name]["score"]) if best else marked[0]
-            rows.append(one)
+            one = max(marked, key=lambda one: scores[one.name]) if best else marked[0]
+            counting.append(one.name)
             others = [
-                f"{other.name} ({results.number(found[other.name]['score'])} points)"
-                if other.name in found and best
+                f"{other.name} ({results.number(scores[other.name])} points)"
+                if best and other.name in scores
                 else other.name
                 for other in group
                 if other is not one
@@ -339,42 +347,8 @@ class _Batch:
             if others:
                 detail = f"the {self.order.attempt} counts; also handed in: {', '.join(others)}"
                 flags.append(Flag(one.name, one.student, "attempt", detail))
-        self.store.settle(one.name for one in rows)
-        return sorted(rows, key=lambda one: one.name), flags
-
-    def _report(self, rows: list[Submission], flags: list[Flag], kept: int) -> Summary:
-        """Write grades.csv, flags.csv and the feedback."""
-        given = overrides.read(self.out / "overrides.csv")
-        found = [self.store.found[one.name] for one in rows]
-        table = [
-            (one.name, one.student, overrides.totals(result, given))
-            for one, result in zip(rows, found, strict=True)
-        ]
-        for one, result in zip(rows, found, strict=True):
-            for flag in result["flags"]:
-                flags.append(Flag(one.name, one.student, flag["kind"], flag["detail"]))
-        flags += [Flag("", "", "override", line) for line in overrides.unknown(given, found)]
-        flags.sort(key=lambda flag: flag.submission)
-        if self.order.feedback:
-            from mlmusic.grading import feedback
-
-            for one in rows:
-                feedback.write(self.store.page(one.name), self.store.full(one.name), given)
-        tasks = [task.id for task in self.assignment.tasks]
-        results.write_grades(self.out / "grades.csv", table, tasks)
-        results.write_flags(self.out / "flags.csv", flags)
-        return Summary(
-            graded=self.graded,
-            kept=kept,
-            rows=len(rows),
-            flags=tuple(flags),
-            waiting=sum(bool(totals.waiting) for _, _, totals in table),
-            median=statistics.median(totals.score for _, _, totals in table),
-            points=self.assignment.points,
-            seed=self.seed,
-            sandbox=self.sandbox,
-            slow=tuple(sorted(self.slow, key=lambda pair: -pair[1])),
-        )
+        self.store.settle(counting)
+        return flags
 
     def _write(self, name: str, content: dict[str, Any]) -> None:
         files.write(self.out / name, results.to_bytes(content))

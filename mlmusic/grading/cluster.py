@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import queue
 import threading
@@ -14,6 +15,7 @@ from mlmusic.grading.executors import TICK, Done, Job, Marker, Recipe, mark, ver
 from mlmusic.grading.finding import Unreadable
 
 _PATIENCE = 15  # seconds for a cluster to answer
+_TIMEOUTS = (TimeoutError, asyncio.TimeoutError)  # the same only since Python 3.11
 
 
 class DaskExecutor:
@@ -51,7 +53,7 @@ class DaskExecutor:
             self._client = distributed.Client(
                 address, timeout=_PATIENCE, set_as_default=False, name="mlmusic"
             )
-        except (OSError, TimeoutError, ValueError) as error:
+        except (OSError, *_TIMEOUTS, ValueError) as error:
             raise ConnectionError(f"no Dask scheduler answers at {address}") from error
         try:
             self._check(address)
@@ -62,7 +64,7 @@ class DaskExecutor:
     def _check(self, address: str) -> None:
         try:
             self._client.wait_for_workers(1, timeout=_PATIENCE)
-        except TimeoutError:
+        except _TIMEOUTS:
             raise ConnectionError(f"the Dask cluster at {address} has no workers") from None
         try:
             found = self._client.run(_versions_there)
@@ -126,7 +128,7 @@ class DaskExecutor:
         """Return how many submissions the cluster can mark at once; workers come and go."""
         try:
             return max(1, sum(self._client.nthreads().values()))
-        except (OSError, TimeoutError):
+        except (OSError, *_TIMEOUTS):
             raise _gone() from None
 
     def _result(self, future: Any, key: str) -> Done:
@@ -141,7 +143,7 @@ class DaskExecutor:
 
     def close(self) -> None:
         """End all workers on the cluster and leave it."""
-        with contextlib.suppress(OSError, TimeoutError, RuntimeError):
+        with contextlib.suppress(OSError, *_TIMEOUTS, RuntimeError):
             self._client.run(_close_there, self._recipe)
         self._client.close(timeout=5)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from mlmusic.grading import batch, results
+from mlmusic.grading import batch, report, results
 from mlmusic.grading.limits import Limits
 from mlmusic.grading.order import Order, Stopped, Summary
 
@@ -49,19 +49,31 @@ def main(argv: list[str] | None = None) -> int:
                 parser.error("--by-hand needs the folder of the grades: -o OUT")
             from mlmusic.grading import by_hand
 
-            return by_hand.main(options.out)
+            return by_hand.main(options.out, renew=lambda: report.renew(options.out))
         if not options.source or not options.submissions:
             parser.error("name the SOURCE notebook and the SUBMISSIONS")
         return _grade(options)
     except Stopped as stopped:
-        print(f"mlmusic grade: {stopped}", file=sys.stderr)
+        print(f"mlmusic grade: {_line(stopped)}", file=sys.stderr)
         return 130 if stopped.interrupted else 1
     except KeyboardInterrupt:
         print("mlmusic grade: interrupted", file=sys.stderr)
         return 130
     except (OSError, RuntimeError, ValueError, ModuleNotFoundError) as error:
-        print(f"mlmusic grade: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"mlmusic grade: {_line(error)}", file=sys.stderr)
         return 1
+
+
+def _line(error: Exception) -> str:
+    """Return an error's message as one line."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return _shown(f"{error.filename}: {error.strerror.lower()}")
+    return _shown(" ".join(str(error).split()))
+
+
+def _shown(text: str) -> str:
+    """Return text that is safe in a terminal: students name their files as they like."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -84,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "-j",
         "--jobs",
-        type=_count,
+        type=_whole(1, 1000),
         metavar="N",
         help="how many to grade at once (as many as there are cores)",
     )
@@ -104,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--seed",
-        type=_seed,
+        type=_whole(0, 2**32 - 1),
         metavar="N",
         help="what the tests' random inputs are drawn from (derived from all the files, and kept)",
     )
@@ -142,18 +154,19 @@ def _default(name: str) -> str:
     return results.number(value / 2**20 if name == "memory" else value)
 
 
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    """Return what reads a whole number between two bounds."""
 
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = -1
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"must be a whole number from {low} to {high}")
+        return value
 
-def _seed(text: str) -> int:
-    value = int(text)
-    if not 0 <= value < 2**32:
-        raise argparse.ArgumentTypeError("must be a number from 0 to 4294967295")
-    return value
+    return read
 
 
 def _grade(options: argparse.Namespace) -> int:
@@ -180,19 +193,20 @@ def _grade(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     summary = batch.grade(order, _Progress())
-    print(_told(summary, order))
-    return 3 if summary.flags else 0
+    print(_shown(_told(summary, order)))
+    return 3 if summary.report.flags else 0
 
 
 def _told(summary: Summary, order: Order) -> str:
     """Return a summary in words."""
     counts = [f"{summary.graded} graded", f"{summary.kept} kept from before"]
-    flagged = len({flag.submission for flag in summary.flags if flag.submission})
+    written = summary.report
+    flagged = len({flag.submission for flag in written.flags if flag.submission})
     counts.append(f"{flagged} flagged")
-    if summary.waiting:
-        counts.append(f"{summary.waiting} waiting for grading by hand")
+    if written.waiting:
+        counts.append(f"{written.waiting} waiting for grading by hand")
     lines = [", ".join(counts)]
-    median, points = results.number(summary.median), results.number(summary.points)
+    median, points = results.number(written.median), results.number(summary.points)
     lines.append(f"median score {median} of {points}, seed {summary.seed}")
     if summary.slow:
         slow = ", ".join(f"{name} ({seconds:.0f} s)" for name, seconds in summary.slow[:5])
@@ -200,11 +214,11 @@ def _told(summary: Summary, order: Order) -> str:
         lines.append(f"slow: {slow}{more}")
     out = order.out
     lines.append(f"grades: {out / 'grades.csv'}")
-    if summary.flags:
-        lines.append(f"look at: {out / 'flags.csv'} ({len(summary.flags)} rows)")
+    if written.flags:
+        lines.append(f"look at: {out / 'flags.csv'} ({len(written.flags)} rows)")
     if order.feedback:
         lines.append(f"feedback: {out / 'feedback'}")
-    if summary.waiting:
+    if written.waiting:
         lines.append(f"then: mlmusic grade --by-hand -o {out}")
     return "\n".join(lines)
 
@@ -219,6 +233,7 @@ class _Progress:
 
     def say(self, line: str) -> None:
         """Print a line above the bar."""
+        line = _shown(line)
         if self._bar is not None:
             self._bar.write(line, file=sys.stderr)
         else:
@@ -256,4 +271,4 @@ class _Progress:
     def _show(self, slow: str) -> None:
         parts = [f"{self._flagged} flagged"] if self._flagged else []
         parts += [f"waiting for {slow}"] if slow else []
-        self._bar.set_postfix_str("; ".join(parts), refresh=bool(slow))
+        self._bar.set_postfix_str(_shown("; ".join(parts)), refresh=bool(slow))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from mlmusic.grading.collect import Flag
+from mlmusic.grading.report import Report
 
 
 @dataclass(frozen=True)
@@ -83,31 +83,21 @@ class Summary:
     ----------
     graded, kept : int
         How many submissions were marked now, and how many results were still good.
-    rows : int
-        The rows of grades.csv.
-    flags : tuple of Flag
-        The rows of flags.csv.
-    waiting : int
-        How many rows wait for grading by hand.
-    median, points : float
-        The median of the scores, and what the assignment is worth.
+    report : Report
+        What stands in grades.csv and flags.csv.
+    points : float
+        What the assignment is worth.
     seed : int
         Of the tests.
-    sandbox : str
-        The kind of sandbox, "" if nothing was marked.
     slow : tuple of (str, float)
         Submissions that took long, and their seconds.
     """
 
     graded: int
     kept: int
-    rows: int
-    flags: tuple[Flag, ...]
-    waiting: int
-    median: float
+    report: Report
     points: float
     seed: int
-    sandbox: str
     slow: tuple[tuple[str, float], ...]
 
 

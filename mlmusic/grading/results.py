@@ -10,10 +10,8 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
-from mlmusic.grading import files
 from mlmusic.grading.collect import Flag
 from mlmusic.grading.overrides import Totals
 
@@ -71,13 +69,11 @@ def slim(result: dict[str, Any]) -> dict[str, Any]:
     return {**result, "tasks": tasks}
 
 
-def write_grades(path: Path, rows: Sequence[tuple[str, str, Totals]], tasks: Sequence[str]) -> None:
-    """Write grades.csv.
+def grades_csv(rows: Sequence[tuple[str, str, Totals]], tasks: Sequence[str]) -> bytes:
+    """Return the content of grades.csv.
 
     Parameters
     ----------
-    path : Path
-        The file.
     rows : sequence of (submission, student, totals)
         In the order of the file.
     tasks : sequence of str
@@ -88,16 +84,17 @@ def write_grades(path: Path, rows: Sequence[tuple[str, str, Totals]], tasks: Seq
     for submission, student, totals in rows:
         scores = (number(totals.tasks.get(name)) for name in tasks)
         table.append([submission, student, number(totals.score), number(totals.points), *scores])
-    files.write(path, _csv(table))
+    return _csv(table)
 
 
-def write_flags(path: Path, flags: Sequence[Flag]) -> None:
-    """Write flags.csv; a detail that a spreadsheet would take for a formula gets an apostrophe."""
+def flags_csv(flags: Sequence[Flag]) -> bytes:
+    """Return the content of flags.csv; what a spreadsheet took for a formula gets an apostrophe."""
     table: list[Sequence[str]] = [("submission", "student", "flag", "detail")]
     for flag in flags:
         detail = " ".join(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", flag.detail).split())
-        table.append((*flag[:3], f"'{detail}" if detail[:1] in ("=", "+", "-", "@") else detail))
-    files.write(path, _csv(table))
+        formula = detail[:1] in ("=", "+", "-", "@")
+        table.append((*flag[:3], f"'{detail}" if formula else detail))
+    return _csv(table)
 
 
 def number(value: float | None) -> str:

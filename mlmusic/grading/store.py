@@ -1,8 +1,7 @@
 """The folder of the grades, OUT: the memory of a batch.
 
 ``results/`` holds one result for each row of grades.csv; ``attempts/`` holds those that don't count
-now, of other attempts or of submissions that weren't named again. Results stay on disk: in memory
-they are kept without what students wrote and plotted.
+now, of other attempts or of submissions that weren't named again.
 """
 
 from __future__ import annotations
@@ -26,11 +25,16 @@ class Store:
         The folder of the grades.
     names : iterable of str
         The submissions of this run.
+
+    Attributes
+    ----------
+    scores : dict of str to float
+        Of the submissions whose result is there.
     """
 
     def __init__(self, out: Path, names: Iterable[str]) -> None:
         self.out = out
-        self.found: dict[str, dict[str, Any]] = {}
+        self.scores: dict[str, float] = {}
         self._paths: dict[str, Path] = {}
         self._names = results.safe_names(names)
 
@@ -46,12 +50,8 @@ class Store:
             for path in sorted((self.out / folder).glob("*.json")):
                 result = self._read(path)
                 name = result.get("submission", "")
-                if name in self._names and name not in self.found and is_good(name, result):
-                    self.found[name], self._paths[name] = results.slim(result), path
-
-    def full(self, name: str) -> dict[str, Any]:
-        """Return a submission's result with everything in it."""
-        return json.loads(self._paths[name].read_bytes())
+                if name in self._names and name not in self.scores and is_good(name, result):
+                    self.scores[name], self._paths[name] = result["score"], path
 
     def save(self, result: dict[str, Any], *, counts: bool) -> None:
         """Write a result; `counts` says whether it is already known to count.
@@ -63,9 +63,9 @@ class Store:
         """
         name = result["submission"]
         path = self._path(name, counts)
-        self.page(name).unlink(missing_ok=True)  # it tells of the result before
+        self._page(path).unlink(missing_ok=True)  # it tells of the result before
         files.write(path, results.to_bytes(result))
-        self.found[name], self._paths[name] = results.slim(result), path
+        self.scores[name], self._paths[name] = result["score"], path
 
     def settle(self, counting: Iterable[str]) -> None:
         """Put the results of some submissions into ``results/``, and all others out of it."""
@@ -76,14 +76,6 @@ class Store:
         for path in sorted((self.out / "results").glob("*.json")):
             if path not in now:
                 self._move(path, self.out / "attempts" / path.name)
-        wanted = {self.page(name) for name in counting}
-        for path in sorted((self.out / "feedback").glob("*.html")):
-            if path not in wanted:
-                path.unlink()
-
-    def page(self, name: str) -> Path:
-        """Return where a submission's feedback is."""
-        return self.out / "feedback" / f"{self._names[name]}.html"
 
     def _path(self, name: str, counts: bool) -> Path:
         folder = self.out / ("results" if counts else "attempts")
@@ -94,7 +86,12 @@ class Store:
         if path != target:
             target.parent.mkdir(exist_ok=True)
             os.replace(path, target)
+            self._page(path).unlink(missing_ok=True)
         return target
+
+    def _page(self, path: Path) -> Path:
+        """Return where the feedback of a result is."""
+        return self.out / "feedback" / f"{path.stem}.html"
 
     def _read(self, path: Path) -> dict[str, Any]:
         """Return a result; nothing if it isn't one, so that it is graded again."""

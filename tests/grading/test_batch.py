@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import io
 import json
 import os
 import shutil
@@ -376,11 +377,10 @@ def test_names_that_file_systems_cannot_tell_apart(group):
     assert not group.marked()
 
 
-def test_a_task_named_like_a_column_does_not_hide_it(tmp_path):
+def test_a_task_named_like_a_column_does_not_hide_it():
     totals = overrides.Totals(1 / 3, 2, {"score": 1.0, "x": None})
-    results.write_grades(tmp_path / "grades.csv", [("a\rb", "=1", totals)], ["score", "x"])
-    with open(tmp_path / "grades.csv", encoding="utf-8", newline="") as file:
-        [row] = csv.DictReader(file)
+    content = results.grades_csv([("a\rb", "=1", totals)], ["score", "x"])
+    [row] = csv.DictReader(io.StringIO(content.decode(), newline=""))
     assert row == {
         "submission": "a\rb",
         "student": "=1",
@@ -391,11 +391,10 @@ def test_a_task_named_like_a_column_does_not_hide_it(tmp_path):
     }
 
 
-def test_a_flag_is_no_formula_and_one_line(tmp_path):
+def test_a_flag_is_no_formula_and_one_line():
     details = ["=1+1", "+1", "-1", "@x", "\t=1", "fine", "a\nb\x00\ud800", "'quoted"]
-    results.write_flags(tmp_path / "flags.csv", [Flag("s", "t", "kind", text) for text in details])
-    with open(tmp_path / "flags.csv", encoding="utf-8", newline="") as file:
-        found = [row["detail"] for row in csv.DictReader(file)]
+    content = results.flags_csv([Flag("s", "t", "kind", text) for text in details])
+    found = [row["detail"] for row in csv.DictReader(io.StringIO(content.decode(), newline=""))]
     assert found == ["'=1+1", "'+1", "'-1", "'@x", "'=1", "fine", "a b\ufffd\ufffd", "'quoted"]
 
 
