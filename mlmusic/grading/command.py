@@ -38,7 +38,7 @@ Exit status: 0, or 3 if flags.csv has rows; 1 for a fault; 2 for a wrong call; 1
 def main(argv: list[str] | None = None) -> int:
     """Run ``mlmusic grade``; return its exit status."""
     parser = _parser()
-    options = parser.parse_args(argv)
+    options = parser.parse_intermixed_args(argv)  # options may stand between the files
     try:
         if options.doctor:
             from mlmusic.grading.sandbox import doctor

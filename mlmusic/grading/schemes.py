@@ -137,8 +137,11 @@ def _canvas(paths: Sequence[Parts], assignment: str) -> list[Owner | None]:
             bases.add(_base(match["file"], assignment)[0])
     one_person_each = all(len(names) == 1 for names in people.values())
     one_file_each = all(len(names) == 1 for number, names in files.items() if number)
-    # All the files of one user under many names: the number is a lab's, not a user's.
-    if not (one_person_each and one_file_each) or len(people) == 1 < len(bases):
+    # Namesakes are rare: many numbers behind one word are labs, not users. So are all the files
+    # under one number, if they have many names.
+    named = [name for names in people.values() for name in names if name]
+    namesakes = len(set(named)) < len(named) / 2
+    if not (one_person_each and one_file_each) or namesakes or len(people) == 1 < len(bases):
         return [None] * len(paths)
     return [
         match

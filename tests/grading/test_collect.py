@@ -98,6 +98,7 @@ def test_an_assignment_whose_name_ends_like_an_attempt(hand_in):
     [
         ["lab_3_2_ada.ipynb", "lab_3_2_bob.ipynb"],
         ["lab_3_1_ada.ipynb", "lab_3_2_bob.ipynb"],
+        ["lab_3_1_ada.ipynb", "lab_3_2_bob.ipynb", "lab_4_3_cy.ipynb", "lab_5_4_dee.ipynb"],
         ["ada_2024_01_ps1.ipynb", "bob_2024_01_ps1.ipynb"],
         ["Ada_2024_01_ps1.ipynb", "Ada_2024_02_ps2.ipynb"],
     ],

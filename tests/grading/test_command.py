@@ -84,6 +84,12 @@ def test_the_source_may_be_handed_in(here):
     assert "\nps1,ps1,5,7,2,3,\n" in (here / "out" / "grades.csv").read_text()
 
 
+def test_options_may_stand_anywhere(here):
+    assert fake.main(["ps1.ipynb", "-o", "out", "class/ada.ipynb", "-j", "1", "class"]) == 0
+    names = sorted(path.name for path in (here / "out" / "results").iterdir())
+    assert names == ["ada.json", "bob.json"]
+
+
 def test_grades_have_a_folder_of_their_own(here, capsys):
     assert fake.main(["ps1.ipynb", "class"]) == 0
     assert (here / "graded" / "ps1" / "grades.csv").is_file()
