@@ -14,6 +14,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mlmusic.grading import files, overrides, results
 from mlmusic.grading.collect import Flag
@@ -375,6 +377,16 @@ def test_names_that_file_systems_cannot_tell_apart(group):
     group.marked()
     group.grade("--no-feedback", status=0)
     assert not group.marked()
+
+
+@given(st.sets(st.text(min_size=1, max_size=150), max_size=8))
+def test_no_names_share_a_file(names):
+    safe = results.safe_names(sorted(names))
+    assert set(safe) == names
+    assert len({results._folded(name) for name in safe.values()}) == len(names)
+    for name in safe.values():
+        name.encode()  # no lone surrogates
+        assert name.strip(". ") == name and not set(name) & set('<>:"/\\|?*')
 
 
 def test_a_task_named_like_a_column_does_not_hide_it():

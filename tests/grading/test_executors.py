@@ -3,6 +3,7 @@
 import sys
 import threading
 import time
+import types
 from dataclasses import dataclass
 
 import pytest
@@ -163,6 +164,18 @@ def test_a_cluster_that_cannot_sandbox_ends_it(cluster):
     executor = DaskExecutor(cluster.scheduler_address, recipe("docker"))
     with pytest.raises(RuntimeError, match="a Dask worker can't grade: docker isn't installed"):
         list(executor.run(jobs()))
+    executor.close()
+
+
+def test_a_notebook_that_kills_the_cluster_s_workers_is_flagged(cluster):
+    distributed = pytest.importorskip("distributed")
+    from mlmusic.grading.cluster import DaskExecutor
+
+    executor = DaskExecutor(cluster.scheduler_address, recipe())
+    error = distributed.KilledWorker("mark", None, 3)
+    future = types.SimpleNamespace(status="error", exception=lambda: error)
+    done = executor._result(future, "ada")
+    assert (done.result, done.fault) == (None, ("grader", "the Dask workers that marked it died"))
     executor.close()
 
 
