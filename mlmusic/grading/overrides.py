@@ -15,11 +15,11 @@ columns, semicolons) stays as it is.
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import math
 import os
-import tempfile
+import secrets
+import shutil
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -31,6 +31,7 @@ from mlmusic.grading import spreadsheet
 from mlmusic.grading.spreadsheet import Dialect
 
 COLUMNS = ("student", "item", "points", "comment")
+_PLAIN_CSV = Dialect(COLUMNS)
 _TRIES = 5  # how often `put` starts again because the file was changed under its hands
 
 
@@ -71,7 +72,7 @@ class Overrides:
 
     rows: tuple[Override, ...] = ()
     name: str = "overrides.csv"
-    dialect: Dialect = Dialect(COLUMNS)
+    dialect: Dialect = _PLAIN_CSV
 
     def of(self, student: str, item: str = "") -> Override | None:
         """Return the row for a student's item, or None."""
@@ -175,7 +176,8 @@ def put(path: str | Path, row: Override, before: Override | EllipsisType | None 
     OSError
         If it can't be written; the old file stays as it was.
     """
-    path = Path(path)
+    path = Path(path).resolve()  # a link stays a link
+    row = replace(row, comment=_lines(row.comment))
     for _ in range(_TRIES):
         seen = _identity(path)
         overrides = read(path)
@@ -285,7 +287,7 @@ def show(points: float) -> str:
 
 def _plain(text: str) -> str:
     """Return one spelling for what looks the same: file systems differ in composed letters."""
-    return unicodedata.normalize("NFC", text.strip())
+    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:
@@ -332,7 +334,11 @@ def _row(cells: dict[str, str], line: int, where: str) -> Override:
             raise ValueError(f"{where}: points can't be below 0, and are {points}")
         if not item:
             raise ValueError(f"{where}: points need an item, the id of a task or a test")
-    return Override(student, item, value, "\n".join(comment.splitlines()), line, cells)
+    return Override(student, item, value, _lines(comment), line, cells)
+
+
+def _lines(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n").strip()
 
 
 def _cells(row: Override) -> dict[str, str | float | None]:
@@ -355,16 +361,17 @@ def _identity(path: Path) -> tuple[int, ...] | None:
 
 def _replace(path: Path, data: bytes, seen: tuple[int, ...] | None) -> bool:
     """Put data into a file's place in one step, unless it isn't any more the file that was seen."""
-    handle, temporary = tempfile.mkstemp(prefix=".overrides-", dir=path.parent)
+    temporary = path.with_name(f".{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        if seen:
+            shutil.copymode(path, temporary)
         if _identity(path) != seen:
             return False
         os.replace(temporary, path)
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
     return True

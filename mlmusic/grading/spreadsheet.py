@@ -53,7 +53,7 @@ def parse(data: bytes, needed: tuple[str, ...], name: str) -> tuple[Dialect, lis
         If a column is missing, doubled, or a row has too many cells; one line that names the line.
     """
     text = _text(data)
-    lines = text.splitlines(keepends=True)
+    lines = list(io.StringIO(text, newline=""))  # str.splitlines knows further line ends
     skipped = 1 if lines and re.fullmatch(r"sep=.\s*", lines[0]) else 0  # for Excel's eyes only
     lines = lines[skipped:]
     while lines and not lines[0].strip(",;\t\r\n "):
@@ -102,17 +102,23 @@ def write(dialect: Dialect, rows: Iterable[Mapping[str, str | float | None]]) ->
 
 def number(text: str) -> float:
     """Read a plain number with a decimal point or comma; ValueError if it is something else."""
-    if not re.fullmatch(r"[+-]?\d{1,9}([.,]\d{0,9})?", text):
+    if not re.fullmatch(r"[+-]?(\d{1,9}([.,]\d{0,9})?|[.,]\d{1,9})", text):
         raise ValueError(f"must be a number, not {text[:40]!r}")
     return float(text.replace(",", "."))
+
+
+def exact(value: float) -> str:
+    """Write a number so that it is read as the same: 2, 1.5, 0.1."""
+    return repr(float(value)).removesuffix(".0")
 
 
 def _cell(value: str | float | None, dialect: Dialect) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
+        value = value.replace("\r", "\n")  # not every csv module quotes a lone \r
         return "'" + value if value.startswith(_FORMULA) else value
-    text = repr(float(value)).removesuffix(".0")
+    text = exact(value)
     return text.replace(".", ",") if dialect.delimiter == ";" else text
 
 
