@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def write(
-    results: list[dict[str, Any]],
+    results: Mapping[Path, dict[str, Any]],
     given: overrides.Overrides,
     path: str | Path,
     assignment: str | None = None,
@@ -38,8 +38,8 @@ def write(
 
     Parameters
     ----------
-    results : list of dict
-        What a grading run found, before anything was given by hand.
+    results : dict of Path to dict
+        What a grading run found, before anything was given by hand, by the files of the results.
     given : Overrides
         What was given by hand. Manual scores that formgrader has put into the gradebook stay,
         where nothing was given here.
@@ -128,19 +128,19 @@ class _Export:
         self,
         book: Gradebook,
         path: Path,
-        results: list[dict[str, Any]],
+        results: Mapping[Path, dict[str, Any]],
         given: overrides.Overrides,
         assignment: str | None,
     ):
         self.book, self.path, self.given = book, path, given
-        self.name = results[0]["assignment"]
+        self.name = next(iter(results.values()))["assignment"]
         self.assignment = assignment
         self.left: list[str] = []
-        self.tasks = _tasks(results)
-        self.by_student: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for result in results:
+        self.tasks = _tasks(results.values())
+        self.by_student: dict[str, list[tuple[Path, dict[str, Any]]]] = defaultdict(list)
+        for file, result in results.items():
             overrides.apply(result, given)  # raises if more was given than an item has
-            self.by_student[overrides.student_of(result)].append(result)
+            self.by_student[overrides.student_of(result)].append((file, result))
         self.folders = files.folder_names(self.by_student)
 
     def run(self) -> list[str]:
@@ -149,12 +149,13 @@ class _Export:
         self.answers = {c.name for c in (*notebook.solution_cells, *notebook.task_cells)}
         for student, results in self.by_student.items():
             if len(results) > 1:
-                names = ", ".join(result["submission"] for result in results)
+                names = ", ".join(result["submission"] for _, result in results)
                 self.left.append(f"more than one submission: {student}: {names}")
                 continue
+            ((file, result),) = results
             submitted = self._submitted(self.folders[student])
-            self._grades(submitted, results[0], student)
-            self._autograded(self.folders[student], results[0])
+            self._grades(submitted, result, student)
+            self._autograded(self.folders[student], file)
         self.book.db.commit()
         return self.left
 
@@ -235,7 +236,7 @@ class _Export:
             else:
                 places[item].manual_comment = text
 
-    def _autograded(self, student: str, result: dict[str, Any]) -> None:
+    def _autograded(self, student: str, file: Path) -> None:
         """Write the notebook that nbgrader shows, unless nbgrader has made one."""
         folder = self.path.parent / "autograded" / student / str(self.assignment)
         target = folder / f"{self.name}.ipynb"
@@ -247,6 +248,7 @@ class _Export:
         except (KeyError, TypeError, ValueError):
             return
         folder.mkdir(parents=True, exist_ok=True)
+        result = json.loads(file.read_bytes())  # with the saved outputs
         shown = autograded(overrides.apply(result, self.given), self.types, self.answers)
         files.write(target, (json.dumps(shown, indent=1, sort_keys=True) + "\n").encode())
 

@@ -8,6 +8,7 @@ import pytest
 
 from mlmusic.grading import export
 from mlmusic.grading.roster import canvas, moodle
+from mlmusic.grading.store import locked
 from mlmusic.grading.table import Table
 
 CANVAS = """\
@@ -400,3 +401,10 @@ def test_a_missing_roster_and_comments_for_canvas(out, capsys):
     status, _ = run(out, "--lms", "canvas", "--feedback", text=CANVAS)
     assert status == 1
     assert "Canvas takes no comments from a file" in capsys.readouterr().err
+
+
+def test_nothing_is_exported_while_a_run_is_at_the_folder(out, capsys):
+    with locked(out):
+        status, upload = run(out, "--lms", "canvas", text=CANVAS)
+    assert (status, upload) == (1, None)
+    assert "another run is grading into" in capsys.readouterr().err

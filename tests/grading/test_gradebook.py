@@ -79,13 +79,13 @@ def generated(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def empty(tmp_path_factory):
-    """A gradebook without assignments: nbgrader takes two seconds to make one."""
+def empty(tmp_path_factory, generated):
+    """A gradebook without assignments."""
     root = tmp_path_factory.mktemp("empty")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
-        with book_of(root):
-            return root
+    shutil.copy(generated / "gradebook.db", root)
+    with book_of(root) as book:
+        book.remove_assignment("ps1")
+    return root
 
 
 @pytest.fixture(params=["made by nbgrader", "new"])
