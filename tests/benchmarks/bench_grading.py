@@ -60,13 +60,13 @@ TASKS = {
 
 
 def run() -> list[dict]:
-    """Measure all three; each peer makes its rows."""
+    """Measure all three; each peer makes its rows. Nobody writes feedback here."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         source = root / "source" / "ps" / "ps.ipynb"
         _save(source, _source())
         ours = {n: _ours(source, root / f"ours-{n}", n) for n in (FEW, MANY)}
-        two_jobs = _ours(source, root / "ours-two", FEW, jobs=2)
+        two_jobs = _ours(source, root / "ours-two", MANY, jobs=2)
         theirs = {n: _nbgrader(source, root / f"nbgrader-{n}", n) for n in (FEWER, FEW)}
         rows = _rows("nbgrader autograde", ours, theirs)
         try:
@@ -77,11 +77,11 @@ def run() -> list[dict]:
             rows += _rows("otter", ours, theirs)
         rows.append(
             {
-                "row": "memory of all processes (PSS, peak), two jobs",
+                "row": f"memory of all processes (PSS, peak), {MANY} submissions, two jobs",
                 "ours": f"{two_jobs[1] / 2**30:.2f} GiB",
                 "peer": None,
                 "ratio": None,
-                "note": "at most 2 GB is the bar; the peers grade one after the other",
+                "note": f"took {two_jobs[0]:.1f} s; the peers grade one after the other",
             }
         )
     return rows
@@ -146,7 +146,9 @@ def _ours(source: Path, root: Path, count: int, jobs: int = 1) -> tuple[float, i
     for number in range(count):
         _save(root / "submitted" / f"student-{number:03}.ipynb", _filled(released, number))
     command = ["-m", "mlmusic.cli", "grade", source, root / "submitted", "-o", root / "out"]
-    measured = _measured([*command, "--jobs", str(jobs)], root)
+    command = [*command, "--jobs", str(jobs), "--force", "--no-feedback"]
+    # The median of three: ours is so short that what else the machine does would show.
+    measured = sorted(_measured(command, root) for _ in range(3))[1]
     with (root / "out" / "grades.csv").open(newline="", encoding="utf-8-sig") as file:
         scores = {row["submission"]: float(row["score"]) for row in csv.DictReader(file)}
     _check("mlmusic grade", scores, count)
