@@ -56,9 +56,7 @@ def read_results(out: str | Path) -> dict[Path, dict[str, Any]]:
             raise ValueError(f"{path} was written by another version of mlmusic: grade again")
         found[path] = {**result, "tasks": [{**task, "outputs": []} for task in result["tasks"]]}
     if not found:
-        raise ValueError(
-            f"{out} has no results: run mlmusic grade SOURCE SUBMISSIONS -o {out} first"
-        )
+        raise _nothing(out)
     for key, what in (("assignment", "assignments"), ("points", "totals of points")):
         values = Counter(result[key] for result in found.values())
         if len(values) > 1:
@@ -67,6 +65,10 @@ def read_results(out: str | Path) -> dict[Path, dict[str, Any]]:
                 f"{out} has results of different {what}: {listed}; grade into an empty folder"
             )
     return dict(sorted(found.items(), key=lambda pair: pair[1]["submission"]))
+
+
+def _nothing(out: str | Path) -> ValueError:
+    return ValueError(f"{out} has no results: run mlmusic grade SOURCE SUBMISSIONS -o {out} first")
 
 
 def grades(
@@ -140,7 +142,8 @@ def main(argv: list[str] | None = None) -> int:
 def _export(options: argparse.Namespace) -> list[str]:
     """Do what was asked for; return who was left out."""
     out = Path(options.out)
-    found = read_results(out)
+    if not (out / "results").is_dir():
+        raise _nothing(out)
     with locked(out):  # what a run has written by halves would be exported by halves
         found = read_results(out)
         given = overrides.read(out / "overrides.csv")

@@ -395,6 +395,12 @@ def test_wrong_calls(out, arguments):
     assert stop.value.code == 2
 
 
+def test_a_missing_folder_is_not_made(tmp_path, capsys):
+    assert export.main([str(tmp_path / "none"), "--answers", str(tmp_path / "answers")]) == 1
+    assert "none has no results: run mlmusic grade" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_missing_roster_and_comments_for_canvas(out, capsys):
     assert export.main([str(out), "--lms", "canvas", "--roster", str(out / "none.csv")]) == 1
     assert "none.csv" in capsys.readouterr().err
