@@ -14,8 +14,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mlmusic.grading import syntax
-from mlmusic.grading.assignment import TEXT_STUB, Assignment, SourceCell
+from mlmusic.grading.assignment import Assignment
 from mlmusic.grading.notebook import Cell, Notebook
+from mlmusic.grading.source import TEXT_STUB, SourceCell
 
 MAX_ANSWER = 20_000  # characters of an answer that are reported
 MAX_OUTPUTS = 2_000_000  # characters of a student's outputs, all together

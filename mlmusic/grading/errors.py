@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Callable
 from typing import Any
 
 from mlmusic.grading.sandbox import StudentError
@@ -14,7 +15,7 @@ _SIMPLER = {
     "UnicodeTranslateError": "UnicodeError",
     "ExceptionGroup": "Exception",
 }
-_CLASSES: dict[tuple[str, ...], type[Exception]] = {}
+_CLASSES: dict[tuple, type[Exception]] = {}
 
 
 class Lost(BaseException):
@@ -61,46 +62,52 @@ class Raised:
         return f"your code raised {self.name or 'an error'}{where}: {self.message}"
 
 
-def error_class(lineage: tuple[str, ...]) -> type[Exception]:
+def error_class(
+    lineage: tuple[str, ...], trusted: Callable[[str], Any] = lambda name: None
+) -> type[Exception]:
     """Return a class that stands for an exception class of the student's.
 
     Parameters
     ----------
     lineage : tuple of str
         The names of the class and of what it extends, nearest first.
+    trusted : callable, optional
+        Takes a name and returns the instructor's class of this name, or None.
 
     Returns
     -------
     type
-        A subclass of `Raised` and of the first builtin exception among them; the same class for
-        the same names, and a subclass of those that stand for the names behind.
+        A subclass of `Raised` and of the first of these exceptions that is known here: the
+        instructor's, a builtin or a library's. The same class for the same names, and a subclass
+        of those that stand for the names behind.
     """
-    if lineage in _CLASSES:
-        return _CLASSES[lineage]
     name = lineage[0] if lineage else "Exception"
-    own = _builtin(name)
-    if own is not None or len(lineage) < 2:
-        bases: tuple[type, ...] = (Raised, own or Exception)
-    else:
-        bases = (error_class(lineage[1:]),)
-    made: Any = type(name if name.isidentifier() else "Exception", bases, {"__module__": "student"})
-    _CLASSES[lineage] = made
-    return made
+    known = trusted(name) or _builtin(name) or _loaded(lineage)
+    if not (isinstance(known, type) and issubclass(known, Exception)):
+        known = None
+    key = (known, *lineage)
+    if key not in _CLASSES:
+        if known is not None or len(lineage) < 2:
+            bases: tuple[type, ...] = (Raised, known or Exception)
+        else:
+            bases = (error_class(lineage[1:], trusted),)
+        title = name if name.isidentifier() else "Exception"
+        _CLASSES[key] = type(title, bases, {"__module__": "student"})
+    return _CLASSES[key]
 
 
-def raised(error: StudentError, lineage: tuple[str, ...] | None = None) -> Exception:
+def raised(error: StudentError, kind: type[Exception]) -> Exception:
     """Return the exception to raise for one that crossed.
 
     Parameters
     ----------
     error : StudentError
         As the sandbox tells it.
-    lineage : tuple of str, optional
-        The names of its class and of what that extends, where they are known.
+    kind : type
+        What `error_class` says about it.
     """
-    names = (error.type_name or "Exception", "Exception")
-    kind = error_class(lineage or tuple(dict.fromkeys(names)))
-    made: Any = kind(error.message)
+    made: Any = kind.__new__(kind, error.message)  # its __init__ may want something else
+    made.args = (error.message,)
     made.name, made.message, made.line = error.name, error.message, error.line
     return made
 
@@ -111,3 +118,15 @@ def _builtin(name: str) -> type[Exception] | None:
         return None
     # These would end a loop instead of the test.
     return None if issubclass(found, (StopIteration, StopAsyncIteration)) else found
+
+
+def _loaded(lineage: tuple[str, ...]) -> type[Exception] | None:
+    """Find a library's exception class by its name and by the builtin one that it extends."""
+    base = next(filter(None, map(_builtin, lineage[1:])), None)
+    stack = list(base.__subclasses__()) if base not in (None, Exception) else []
+    while stack:
+        kind = stack.pop()
+        if kind.__name__ == lineage[0] and not issubclass(kind, Raised):
+            return kind
+        stack += kind.__subclasses__()
+    return None

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from mlmusic.grading.codec import Callback, Handle
 
 if TYPE_CHECKING:
-    from mlmusic.grading.remote import Student
+    from mlmusic.grading.process import Student
 
 _FUNCTIONS = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, partial)
 _LONGEST_ITERATOR = 100_000
@@ -49,7 +49,7 @@ class Outgoing:
 
     def __init__(self, student: Student) -> None:
         self._student = student
-        self.callbacks: dict[int, Any] = {}
+        self.callbacks = _Functions()
         self._numbers: dict[int, int] = {}
         self._built: dict[int, tuple[Any, Handle]] = {}
         self._imported: dict[tuple[str, str], Handle] = {}
@@ -174,6 +174,13 @@ class Outgoing:
     def _ask(self, op: str, **fields: Any) -> Any:
         answer = self._student.ask("the test's arguments", op, **fields)
         return self._student.handle_of(answer) or answer
+
+
+class _Functions(dict):
+    """The functions of a request: true while it's empty, as they are found while it is packed."""
+
+    def __bool__(self) -> bool:
+        return True
 
 
 def _home(value: Any) -> tuple[str, str] | None:

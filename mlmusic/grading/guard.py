@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from mlmusic.grading.remote import is_stand_in
+
 _NUMPY_TRUTHS = ("allclose", "array_equiv")
 _NUMPY_ASSERTIONS = (
     "assert_allclose assert_almost_equal assert_approx_equal assert_array_almost_equal "
@@ -121,6 +123,8 @@ _SIDES = ("a", "b", "a1", "a2", "x", "y", "actual", "desired", "input", "other")
 
 def _size(value: Any) -> int | None:
     """Return how many numbers there are to compare; None if NumPy can't tell."""
+    if is_stand_in(value):
+        return None
     if isinstance(value, (str, bytes)) or value is None:
         return 1
     size = getattr(value, "size", None)
@@ -130,9 +134,7 @@ def _size(value: Any) -> int | None:
     if callable(numel):
         return int(numel())
     if isinstance(value, (list, tuple)):
-        if not value:
-            return 0
-        sizes = [_size(item) for item in value]
+        sizes = [_size(item) for item in value[:100]]
         return None if None in sizes else sum(sizes)
     return 1 if np.isscalar(value) else None
 
@@ -142,6 +144,8 @@ def _size(value: Any) -> int | None:
 
 def is_empty(value: Any) -> bool:
     """Whether a value is a container or an array without anything in it."""
+    if is_stand_in(value):
+        return False
     if isinstance(value, (list, tuple, dict, set, frozenset)):
         return not value
     if isinstance(value, np.ndarray):
@@ -215,6 +219,8 @@ def _is_tensor(value: Any) -> bool:
 
 
 def _has_nan(value: Any) -> bool:
+    if is_stand_in(value):
+        return False
     if isinstance(value, (float, complex, np.inexact)):
         return bool(value != value)
     if isinstance(value, np.ndarray):

@@ -9,7 +9,7 @@ from mlmusic.grading.answers import Step, Submission
 from mlmusic.grading.errors import Lost
 from mlmusic.grading.limits import Limits
 from mlmusic.grading.namespace import plain_text
-from mlmusic.grading.remote import Student
+from mlmusic.grading.process import Student
 from mlmusic.grading.sandbox import StudentDied, StudentError, StudentTimeout
 
 CELLS_SHARE = 2 / 3  # of the whole time; the tests have the rest

@@ -11,10 +11,11 @@ from typing import Any
 
 # What stands on a cell's first line and wants the rest run as it is.
 _RUN_BODY = re.compile(r"\s*%%(capture|prun|time|timeit)\b[^\n]*\n")
+_OPTIONS = re.compile(r"^\s*(-\w+\s*\d*\s+)*")  # of %timeit
 # Commands that would change the machine, or run something else than this notebook.
 _COMMANDS = frozenset(
     "bash cd conda mamba micromamba pip perl python python2 python3 run ruby sc script sh sx "
-    "system uv writefile".split()
+    "system uv".split()
 )
 _NAME = "<cell "  # how the file names of cells begin
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
@@ -53,6 +54,7 @@ class Cells:
         shell.getoutput = self._no_output
         shell.run_line_magic = self._line_magic
         shell.run_cell_magic = self._cell_magic
+        shell.ask_exit = lambda: None  # what exit() calls
 
     def run(
         self, source: str, mode: str = "all"
@@ -138,11 +140,16 @@ class Cells:
         return None
 
     def _cell_magic(self, name: str, line: str, body: str) -> None:
+        if name in ("writefile", "file"):  # a module, to be imported later
+            *options, path = line.split()
+            with open(path, "a" if "-a" in options else "w", encoding="utf-8") as file:
+                file.write(body)
+            return
         self._notes.append(f"%%{name} {line}".strip()[:100])
 
     def _value(self, line: str) -> Any:
-        """Run what follows %time, and return its value if it has one."""
-        line = self.shell.transform_cell(line)
+        """Run what follows %time and its options, and return its value if it has one."""
+        line = self.shell.transform_cell(_OPTIONS.sub("", line))
         try:
             code = compile(line.strip(), "<magic>", "eval")
         except SyntaxError:

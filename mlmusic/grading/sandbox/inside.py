@@ -50,18 +50,21 @@ def main() -> None:
 
 def _settle(setting: dict[str, Any]) -> None:
     """Make sure that this process can't be disturbed, and leaves nothing behind."""
-    if setting["kind"] in ("bwrap", "docker"):
-        # Here everything else is killed after each student: that must not be the whole machine.
-        if os.readlink("/proc/self/ns/pid") == setting["pid_namespace"]:
-            sys.exit("there is no PID namespace of its own")
-    else:
-        linux.die_with_parent()
+    # Where everything else is killed after each student, that must not be the whole machine.
+    apart = os.readlink("/proc/self/ns/pid") != setting["pid_namespace"]
+    if setting["kind"] in ("bwrap", "docker") and not apart:
+        sys.exit("there is no PID namespace of its own")
     linux.adopt_orphans()
     if setting["user"] is not None:
         os.setgroups([])
         os.setresgid(*[setting["user"]] * 3)
         os.setresuid(*[setting["user"]] * 3)
+    # After the change of user, which undoes both.
     linux.set_dumpable(False)
+    if setting["kind"] == "bwrap":
+        linux.die_with_parent()
+    elif setting["kind"] != "docker":  # the others have a folder to remove
+        linux.die_with_parent(signal.SIGTERM)
 
 
 def _read_frame(source: int) -> tuple[bytes, bytes]:
@@ -121,6 +124,11 @@ class Zygote:
             torch.set_num_threads(1)
         if "matplotlib.font_manager" in sys.modules:
             self._setting["files"] = {}  # read already
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            # The kernel keeps signals without a handler from the first process of a namespace.
+            signal.signal(number, signal.SIG_DFL)
+        if not self._apart:
+            signal.signal(signal.SIGTERM, lambda *_: self._leave())
         self._try_out()
         self._wipe()
         gc.collect()
@@ -289,6 +297,7 @@ class Zygote:
         os.close(self._requests)
         os.close(self._replies)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         self._furnish()
         confine.confine(self._setting, zygote)
         confine.seed()
@@ -368,6 +377,10 @@ class Zygote:
     def _leave(self) -> NoReturn:
         if self._pid is not None:
             self._kill()
+        if not self._apart:
+            with contextlib.suppress(OSError):
+                watch.wipe(self._temp)
+                os.rmdir(self._temp)
         os._exit(0)
 
 

@@ -133,8 +133,10 @@ def needed() -> list[str]:
     """
     paths = [*_SYSTEM, *_SYSTEM_FILES, sys.prefix, sys.exec_prefix, sys.base_prefix]
     paths += [path for path in (*sys.path, *site.getsitepackages()) if path.endswith("-packages")]
-    paths += os.environ.get("LD_LIBRARY_PATH", "").split(":")
-    paths += [str(PACKAGE), *_data_folders()]
+    paths.append(str(PACKAGE))
+    home = os.path.realpath(os.path.expanduser("~"))
+    chosen = [*os.environ.get("LD_LIBRARY_PATH", "").split(":"), *_data_folders()]
+    paths += [path for path in chosen if not _contains(os.path.realpath(path), home)]
     found: dict[str, None] = {}
     for path in paths:
         if os.path.isabs(path) and os.path.exists(path):
@@ -247,6 +249,9 @@ def _user() -> int:
 
 def _bwrap(program: str, shown: list[str], limits: Limits) -> Plan:
     command = [program, "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL"]
+    # The warm process is the first of its namespace: nobody inside can signal it, and there is no
+    # process of bwrap's own into whose memory a student of the same user could write.
+    command.append("--as-pid-1")
     user = None
     if _is_real_root():
         # No user namespace: in one, the kernel would still see root, and RLIMIT_NPROC doesn't

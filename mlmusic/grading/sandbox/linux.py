@@ -10,6 +10,7 @@ import ctypes
 import errno
 import os
 import platform
+import signal
 import struct
 import sys
 from collections.abc import Iterable
@@ -31,9 +32,9 @@ def _prctl(option: int, value: int, more: ctypes.Array | None = None) -> None:
         raise OSError(code, f"prctl {option}: {os.strerror(code)}")
 
 
-def die_with_parent() -> None:
-    """Have this process killed when the thread that started it ends."""
-    _prctl(_PR_SET_PDEATHSIG, 9)
+def die_with_parent(number: int = signal.SIGKILL) -> None:
+    """Have this process sent a signal when the thread that started it ends."""
+    _prctl(_PR_SET_PDEATHSIG, number)
 
 
 def set_dumpable(dumpable: bool) -> None:
@@ -267,7 +268,7 @@ _ON_A_PROCESS = (
 def _signal_rules(namespaces: bool, pid: int, zygote: int) -> dict[str, Rule]:
     """Keep signals away from the zygote; without namespaces, from everybody else."""
     if namespaces:
-        others = Check(0, (1, zygote, -1 & 0xFFFFFFFF, -zygote & 0xFFFFFFFF), allowed=False)
+        others = Check(0, (zygote, -zygote & 0xFFFFFFFF, -1 & 0xFFFFFFFF), allowed=False)
     else:
         others = Check(0, (0, pid))
     calls = "kill tgkill rt_sigqueueinfo rt_tgsigqueueinfo".split()

@@ -157,10 +157,12 @@ class Student:
         return function
 
     def _described(self, error: BaseException) -> dict[str, Any]:
+        # A syntax error's text ends with the number of the cell, which says nothing to anybody.
+        said = error.msg if type(error) is SyntaxError else error
         return {
             "type": nearest_builtin(error),
             "name": type(error).__name__[:100],
-            "message": self._text(error, _LONGEST_MESSAGE),
+            "message": self._text(said, _LONGEST_MESSAGE),
             "line": line_in(error),
         }
 
