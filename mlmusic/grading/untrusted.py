@@ -18,7 +18,7 @@ from xml.etree import ElementTree
 
 MOST_TEXT = 20_000  # characters of one answer, of one output's text
 MOST_MEDIA = 3_000_000  # bytes of one picture or sound
-MOST_PIXELS = 50_000_000  # a picture of a few kilobytes can unfold to gigabytes
+MOST_PIXELS = 25_000_000  # a picture of a few kilobytes can unfold to gigabytes
 MOST_REUSED = 200_000  # parts that a drawing refers to, however few it has
 DEEPEST = 30  # tags in tags
 
@@ -52,10 +52,16 @@ _SOUNDS = {
 }
 _SVG = {
     *"svg g defs symbol use path rect circle ellipse line polyline polygon text tspan".split(),
-    *"title desc pattern clipPath linearGradient radialGradient stop".split(),
+    *"title desc pattern clipPath linearGradient radialGradient stop image style".split(),
 }
 _TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _CONTROLS = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_SVG_HEAD = re.compile(
+    r"""\A\s*(<\?xml version=.1\.[01].( encoding=.utf-8.)?( standalone=.\w+.)?\s*\?>)?\s*"""
+    r"""(<!DOCTYPE svg[^\[<>]*>)?""",
+    re.I,
+)
+_LOADS = re.compile(r"url|@|\\", re.I)  # what a style sheet loads other things with
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
@@ -98,7 +104,12 @@ def markdown(source: str, where: str = "your answer") -> str:
 
 
 def picture(mime: str, data: str, alt: str) -> str | None:
-    """Return an ``<img>`` for a base64 picture; None if it isn't what it says it is."""
+    """Return an ``<img>`` for a picture as notebooks save it: base64, or a drawing's own text.
+
+    None if it isn't what it says it is.
+    """
+    if mime == "image/svg+xml" and "<" in data[:1000]:
+        data = base64.b64encode(data.encode("utf-8", "replace")).decode()
     address = _image(mime, data)
     return address and f'<img alt="{text(alt, 2000)}" src="{address}">'
 
@@ -281,7 +292,8 @@ def _image(mime: str, data: str) -> str | None:
     if not content:
         return None
     if mime == "image/svg+xml":
-        return _address(mime, content) if _is_harmless_svg(content) else None
+        drawing = _drawing(content)
+        return drawing and _address(mime, drawing.encode())
     return _address(mime, content) if _is_picture(content, _IMAGES.get(mime)) else None
 
 
@@ -313,44 +325,73 @@ def _sound(source: str) -> str | None:
     return _address(mime, content) if fits else None
 
 
-def _is_harmless_svg(content: bytes) -> bool:
-    """Whether a drawing only draws: browsers run no script in an ``<img>``, but people open them.
+def _drawing(content: bytes) -> str | None:
+    """Return an SVG that only draws, or None.
 
-    No entities, which can unfold without end, and no reuse of what reuses, which can as well.
+    Browsers run no script and load nothing in an ``<img>``, but people open pictures by
+    themselves. Entities can unfold without end, and so can parts that reuse parts that reuse.
     """
     try:
-        drawing = content.decode("utf-8")
+        drawing = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return False
-    drawing = re.sub(r"\A\ufeff?<\?xml version=.1\.[01].( encoding=.utf-8.)?\s*\?>", "", drawing,
-                     flags=re.I)  # fmt: skip
+        return None
+    drawing = _SVG_HEAD.sub("", drawing, count=1)
+    for start, end in (("<!--", "-->"), ("<metadata", "</metadata>")):  # matplotlib writes both
+        drawing = _without(drawing, start, end)
     if "<?" in drawing or "<!" in drawing or "\0" in drawing:
-        return False
+        return None
     try:
         root = ElementTree.fromstring(drawing)
     except (ElementTree.ParseError, ValueError, RecursionError):
-        return False
+        return None
     sizes: dict[ElementTree.Element, int] = {}
     reuses: set[ElementTree.Element] = set()  # what refers to something, or has inside what does
     targets: dict[str, ElementTree.Element] = {}
     references: list[str] = []
     for element in reversed(list(root.iter())):  # children first
-        if element.tag.removeprefix("{http://www.w3.org/2000/svg}") not in _SVG:
-            return False
-        found = []
-        for name, value in element.items():
-            name = name.rpartition("}")[2].lower()
-            if name.startswith("on") or "\\" in value or (name == "href" and value[:1] != "#"):
-                return False
-            found += (
-                [value[1:]] if name == "href" else re.findall(r"url\(['\"]?#?([^'\")]*)", value)
-            )
+        found = _references(element)
+        if found is None:
+            return None
         references += found
         if found or any(child in reuses for child in element):
             reuses.add(element)
         sizes[element] = 1 + sum(sizes[child] for child in element)
         targets[element.get("id", "")] = element
     used = [targets[name] for name in references if name in targets]
-    return not any(element in reuses for element in used) and (
-        sum(sizes[element] for element in used) <= MOST_REUSED
-    )
+    unfolds = any(element in reuses for element in used)
+    return None if unfolds or sum(map(sizes.get, used)) > MOST_REUSED else drawing
+
+
+def _references(element: ElementTree.Element) -> list[str] | None:
+    """Return the ids that an SVG element refers to; None if it does anything but draw."""
+    tag = element.tag.removeprefix("{http://www.w3.org/2000/svg}")
+    if tag not in _SVG or (tag == "style" and _LOADS.search(element.text or "")):
+        return None
+    found: list[str] = []
+    for name, value in element.items():
+        name = name.rpartition("}")[2].lower()
+        if name.startswith("on") or "\\" in value:
+            return None
+        if name == "href":
+            inner = _DATA.match(value)
+            if tag == "image" and inner and inner[1].lower() in _IMAGES:
+                if _image(inner[1], value[inner.end() :]) is None:
+                    return None
+            elif value.startswith("#"):
+                found.append(value[1:])
+            else:
+                return None
+        found += re.findall(r"url\(['\"]?#?([^'\")]*)", value)
+    return found
+
+
+def _without(text: str, start: str, end: str) -> str:
+    """Return text without the parts that begin and end so."""
+    parts, position = [], 0
+    while (found := text.find(start, position)) >= 0:
+        closing = text.find(end, found + len(start))
+        if closing < 0:
+            break
+        parts.append(text[position:found])
+        position = closing + len(end)
+    return "".join(parts) + text[position:]
