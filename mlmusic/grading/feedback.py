@@ -177,16 +177,17 @@ def _notes(flags: Sequence[Mapping[str, Any]]) -> str:
 
 def _state(task: Mapping[str, Any]) -> tuple[str, str]:
     """Return the class and the words for how a task went; the sign never stands alone."""
-    tests = task["tests"]
     if task["score"] is None:
         return "waits", "… waits for grading by hand"
     if task["score"] >= task["points"]:
         return "full", "✓ full marks"
     if task["score"] > 0:
         return "part", "◐ in part"
-    for outcome, words in (("missing", "○ not answered"), ("not run", "○ not graded")):
-        if tests and all(test["outcome"] == outcome for test in tests):
-            return "none", words
+    outcomes = {test["outcome"] for test in task["tests"] if not test["hidden"]}
+    if outcomes == {"not run"}:
+        return "none", "○ not graded"
+    if outcomes == {"missing"} or not str(task.get("answer") or "").strip():
+        return "none", "○ not answered"
     return "none", "○ not yet"
 
 
