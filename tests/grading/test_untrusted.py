@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlmusic.grading import untrusted
+from mlmusic.grading import media, untrusted
 from tests.grading.attacks_on_pages import ATTACKS
 from tests.grading.chromium import chromium  # noqa: F401
 from tests.grading.example_results import player, png
@@ -178,7 +178,7 @@ def test_a_picture_that_unfolds_to_gigabytes_is_left_out():
 
 
 def test_too_much_data_is_left_out():
-    big = "A" * (2 * untrusted.MOST_MEDIA)
+    big = "A" * (2 * media.MOST_MEDIA)
     assert untrusted.picture("image/png", big, "x") is None
 
 
