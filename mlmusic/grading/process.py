@@ -11,7 +11,7 @@ from typing import Any
 
 from mlmusic.grading.codec import CodecError, Handle
 from mlmusic.grading.errors import Lost, error_class, raised
-from mlmusic.grading.export import NeedsExport, Outgoing
+from mlmusic.grading.outgoing import NeedsExport, Outgoing
 from mlmusic.grading.incoming import Incoming
 from mlmusic.grading.limits import Limits
 from mlmusic.grading.remote import OPERATORS, Remote, RemoteFunction, is_stand_in, waiting
