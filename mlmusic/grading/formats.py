@@ -16,6 +16,7 @@ from mlmusic.grading.collect import Flag
 from mlmusic.grading.overrides import Totals
 
 FORMAT = 1
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how spreadsheets tell one
 _COLUMNS = ("submission", "student", "score", "points")
 # Windows has these for its devices, whatever comes after a dot.
 _DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(\.|$)", re.I)
@@ -92,8 +93,7 @@ def flags_csv(flags: Sequence[Flag]) -> bytes:
     table: list[Sequence[str]] = [("submission", "student", "flag", "detail")]
     for flag in flags:
         detail = " ".join(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", flag.detail).split())
-        formula = detail[:1] in ("=", "+", "-", "@")
-        table.append((*flag[:3], f"'{detail}" if formula else detail))
+        table.append((*flag[:3], f"'{detail}" if detail.startswith(FORMULA) else detail))
     return _csv(table)
 
 
