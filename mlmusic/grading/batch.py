@@ -137,6 +137,7 @@ class _Batch:
             raise ValueError(f"no notebooks were found in {where}")
         groups = by_student(submissions, name)
         asked = self._asked(groups)
+        by_name = {one.name: one for one in submissions}
         hashes = {one.name: _sha256(one) for one in submissions}
         self.seed = self._seed(before, hashes)
         if before.get("source_sha256", self.assignment.sha256) != self.assignment.sha256:
@@ -147,7 +148,12 @@ class _Batch:
         self.store.load(
             lambda name, result: (
                 asked[name] is False
-                or (asked[name] and not order.force and self._is_good(result, hashes[name]))
+                or (
+                    asked[name]
+                    and not order.force
+                    and self._is_good(result, hashes[name])
+                    and _about_student(by_name[name]).items() <= result.items()
+                )
             )
         )
         todo = [one for one in submissions if asked[one.name] and one.name not in self.store.scores]
@@ -265,9 +271,7 @@ class _Batch:
             "format": formats.FORMAT,
             "assignment": self.assignment.name,
             "submission": one.name,
-            "student": one.student,
-            "name": one.person,
-            "attempt": one.attempt,
+            **_about_student(one),
             "provenance": self._provenance(done.sha256, done.sandbox),
         }
         # Which attempt is the best isn't known before all are marked.
@@ -336,6 +340,11 @@ class _Batch:
 
     def _write(self, name: str, content: dict[str, Any]) -> None:
         files.write(self.out / name, formats.to_bytes(content))
+
+
+def _about_student(one: Submission) -> dict[str, Any]:
+    """Return what a result says about a student; other files beside it may make that clearer."""
+    return {"student": one.student, "name": one.person, "attempt": one.attempt}
 
 
 def _sha256(one: Submission) -> str:

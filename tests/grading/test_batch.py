@@ -330,6 +330,14 @@ def test_submissions_that_are_gone_are_set_aside(group):
     assert group.scores() == {"ada": "5", "bob": "5"} and not group.marked()
 
 
+def test_whose_it_is_may_become_clear_later(group):
+    for student, name in (("ada", "mine"), ("bob", "ps1")):
+        (group.submissions / student).mkdir()
+        (group.submissions / student / f"{name}.ipynb").write_bytes(fake.notebook())
+        group.grade(status=0)
+    assert [row["student"] for row in group.rows()] == ["ada", "bob"]
+
+
 def test_points_given_by_hand_are_added_and_never_touched(group):
     group.hand_in("ada", "bob").grade(status=0)
     path = group.out / "overrides.csv"
