@@ -195,6 +195,8 @@ def _grade(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     summary = batch.grade(order, _Progress())
+    if hasattr(sys.stdout, "reconfigure"):  # a name may have letters that a terminal hasn't
+        sys.stdout.reconfigure(errors="backslashreplace")
     print(_shown(_told(summary, order)))
     return 3 if summary.report.flags else 0
 
