@@ -16,16 +16,18 @@ import argparse
 import json
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from mlmusic.grading import files, lms, overrides
+from mlmusic.grading import files, lms, overrides, results
+from mlmusic.grading import roster as rosters
+from mlmusic.grading.roster import Grade
+from mlmusic.grading.store import locked
 from mlmusic.grading.table import Table
 
-_FORMAT = 1  # of a result
 
-
-def read_results(out: str | Path) -> list[dict[str, Any]]:
+def read_results(out: str | Path) -> dict[Path, dict[str, Any]]:
     """Read what a grading run found, as it was before anything was given by hand.
 
     Parameters
@@ -35,47 +37,47 @@ def read_results(out: str | Path) -> list[dict[str, Any]]:
 
     Returns
     -------
-    list of dict
-        The results, in the order of the submissions' names.
+    dict of Path to dict
+        The results by their files, in the order of the submissions' names; without the saved
+        outputs, which are most of a file.
 
     Raises
     ------
     ValueError
         If there are none, one can't be read, or they belong to different assignments.
     """
-    folder = Path(out) / "results"
-    results = []
-    for path in sorted(folder.glob("*.json")):
+    found = {}
+    for path in sorted((Path(out) / "results").glob("*.json")):
         try:
             result = json.loads(path.read_bytes())
         except (OSError, ValueError):
             raise ValueError(f"{path} can't be read: grade again") from None
-        if not isinstance(result, dict) or result.get("format") != _FORMAT:
+        if not isinstance(result, dict) or result.get("format") != results.FORMAT:
             raise ValueError(f"{path} was written by another version of mlmusic: grade again")
-        results.append(result)
-    if not results:
+        found[path] = {**result, "tasks": [{**task, "outputs": []} for task in result["tasks"]]}
+    if not found:
         raise ValueError(
             f"{out} has no results: run mlmusic grade SOURCE SUBMISSIONS -o {out} first"
         )
     for key, what in (("assignment", "assignments"), ("points", "totals of points")):
-        found = Counter(result[key] for result in results)
-        if len(found) > 1:
-            listed = ", ".join(f"{value} ({count})" for value, count in found.most_common())
+        values = Counter(result[key] for result in found.values())
+        if len(values) > 1:
+            listed = ", ".join(f"{value} ({count})" for value, count in values.most_common())
             raise ValueError(
                 f"{out} has results of different {what}: {listed}; grade into an empty folder"
             )
-    return sorted(results, key=lambda result: result["submission"])
+    return dict(sorted(found.items(), key=lambda pair: pair[1]["submission"]))
 
 
 def grades(
-    results: list[dict[str, Any]], given: overrides.Overrides
-) -> tuple[list[lms.Grade], list[str]]:
+    found: Iterable[dict[str, Any]], given: overrides.Overrides
+) -> tuple[list[Grade], list[str]]:
     """Return the students' grades, and the submissions that wait for grading by hand.
 
     Parameters
     ----------
-    results : list of dict
-        From `read_results`.
+    found : iterable of dict
+        The results.
     given : Overrides
         What was given by hand.
 
@@ -84,11 +86,11 @@ def grades(
     ValueError
         If more was given by hand than an item has.
     """
-    found, waiting = [], []
-    for result in results:
+    rows, waiting = [], []
+    for result in found:
         total = overrides.totals(result, given)
-        found.append(
-            lms.Grade(
+        rows.append(
+            Grade(
                 result["submission"],
                 overrides.student_of(result),
                 result.get("name") or "",
@@ -99,23 +101,22 @@ def grades(
         )
         if total.waiting:
             waiting.append(f"{result['submission']}: {', '.join(total.waiting)}")
-    return found, waiting
+    return rows, waiting
 
 
 def summary(result: dict[str, Any], given: overrides.Overrides) -> str:
     """Return one line for a student: the score, each task's, and what was written by hand."""
     final = overrides.apply(result, given)
-    parts = [f"{overrides.show(final['score'])} of {overrides.show(final['points'])} points."]
+    parts = [f"{overrides.show(final['score'])} of {overrides.show(final['points'])} points"]
     for task in final["tasks"]:
-        waits = task["score"] is None
-        score = "not graded yet" if waits else overrides.show(task["score"])
-        of = "" if waits else f" of {overrides.show(task['points'])}"
+        score = "not graded yet"
+        if task["score"] is not None:
+            score = f"{overrides.show(task['score'])} of {overrides.show(task['points'])}"
         comments = [item.get("by_hand", {}).get("comment") for item in (task, *task["tests"])]
         said = " ".join(filter(None, comments))
-        parts.append(f"{task['title'] or task['id']}: {score}{of}{f' – {said}' if said else ''};")
-    parts[-1] = parts[-1].rstrip(";") + ("." if final["tasks"] else "")
+        parts.append(f"{task['title'] or task['id']}: {score}{f' ({said})' if said else ''}")
     parts.append(final.get("by_hand", {}).get("comment") or "")
-    return " ".join(" ".join(parts).split())
+    return " ".join(" · ".join(filter(None, parts)).split())
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -126,24 +127,9 @@ def main(argv: list[str] | None = None) -> int:
         parser.error("say where to: --lms canvas|moodle, --gradebook FILE or --answers DIR")
     if bool(options.lms) != bool(options.roster):
         parser.error("--lms and --roster FILE go together")
-    left: list[str] = []
     try:
-        results = read_results(options.out)
-        given = overrides.read(Path(options.out) / "overrides.csv")
-        left += overrides.unknown(given, results)
-        if options.lms:
-            left += _to_lms(options, results, given)
-        if options.gradebook:
-            from mlmusic.grading import gradebook
-
-            left += gradebook.write(results, given, options.gradebook, options.assignment)
-            print(f"{options.gradebook}: {len(results)} submissions")
-        if options.answers:
-            from mlmusic.grading import plagiarism
-
-            left += plagiarism.write(results, options.answers, options.base)
-            print("\n".join(plagiarism.commands(options.answers, results[0]["assignment"])))
-    except (OSError, ValueError, ModuleNotFoundError) as error:
+        left = _export(options)
+    except (OSError, ValueError, RuntimeError, ModuleNotFoundError) as error:
         print(f"mlmusic export: {error}", file=sys.stderr)
         return 1
     for line in left:
@@ -151,15 +137,39 @@ def main(argv: list[str] | None = None) -> int:
     return 3 if left else 0
 
 
+def _export(options: argparse.Namespace) -> list[str]:
+    """Do what was asked for; return who was left out."""
+    out = Path(options.out)
+    found = read_results(out)
+    with locked(out):  # what a run has written by halves would be exported by halves
+        found = read_results(out)
+        given = overrides.read(out / "overrides.csv")
+        left = overrides.unknown(given, found.values())
+        if options.lms:
+            left += _to_lms(options, list(found.values()), given)
+        if options.gradebook:
+            from mlmusic.grading import gradebook
+
+            left += gradebook.write(found, given, options.gradebook, options.assignment)
+            print(f"{options.gradebook}: {len(found)} submissions")
+        if options.answers:
+            from mlmusic.grading import plagiarism
+
+            answers = list(found.values())
+            left += plagiarism.write(answers, options.answers, options.base)
+            print("\n".join(plagiarism.commands(options.answers, answers[0]["assignment"])))
+    return left
+
+
 def _to_lms(
-    options: argparse.Namespace, results: list[dict[str, Any]], given: overrides.Overrides
+    options: argparse.Namespace, found: list[dict[str, Any]], given: overrides.Overrides
 ) -> list[str]:
     """Fill the LMS's file; return who was left out."""
-    found, waiting = grades(results, given)
+    rows, waiting = grades(found, given)
     if waiting and not options.partial:
         raise ValueError(
-            f"{len(waiting)} of {len(found)} submissions wait for grading by hand, the first is "
-            f"{waiting[0]}: give the points in {Path(options.out) / 'overrides.csv'}, or say "
+            f"{len(waiting)} of {len(rows)} submissions wait for grading by hand, the first is "
+            f"{waiting[0]}: give the points (mlmusic grade --by-hand -o {options.out}), or say "
             "--partial to export what there is"
         )
     roster_file = Table.read(options.roster)
@@ -169,15 +179,17 @@ def _to_lms(
     if options.lms == "canvas":
         if options.feedback:
             raise ValueError("Canvas takes no comments from a file: leave --feedback out")
-        roster = lms.canvas(roster_file, results[0]["assignment"], options.column, options.match)
+        roster = rosters.canvas(roster_file, found[0]["assignment"], options.column, options.match)
     else:
-        roster = lms.moodle(roster_file, options.column or "Grade", options.match, options.feedback)
-    count, left = lms.fill(roster, found, options.scale)
+        roster = rosters.moodle(
+            roster_file, options.column or "Grade", options.match, options.feedback
+        )
+    count, left = lms.fill(roster, rows, options.scale)
     files.write(target, roster_file.to_bytes())
     heading = roster_file.rows[0][roster.column].strip()
     print(f"{target}: {count} of {len(roster.students)} students filled in under {heading!r}")
     if waiting:
-        print(f"{len(waiting)} submissions still wait for grading by hand", file=sys.stderr)
+        print(f"still to be graded by hand: {len(waiting)}", file=sys.stderr)
     return left
 
 

@@ -5,32 +5,31 @@ its manual score, a comment the comment on the answer. A gradebook in which nbgr
 the assignment is filled in; it is changed only if its cells and points are those that were graded.
 
 nbgrader shows the notebooks in ``autograded/`` beside the gradebook. Where it has none, one is
-written from the results: the student's answers and what each test said. Hidden tests are named
-there, never shown, and whatever could run in a grader's browser is left out.
+written from the results.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-import re
+import os
 import sqlite3
+import sys
+import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlmusic.grading import files, overrides
+from mlmusic.grading.autograded import KERNEL, autograded
 
 if TYPE_CHECKING:
     from nbgrader.api import Gradebook, Notebook, SubmittedNotebook
 
-_SCHEMA = 3  # of nbgrader's metadata
-_IMAGES = ("image/png", "image/jpeg")
-_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
-
 
 def write(
-    results: list[dict[str, Any]],
+    results: Mapping[Path, dict[str, Any]],
     given: overrides.Overrides,
     path: str | Path,
     assignment: str | None = None,
@@ -39,8 +38,8 @@ def write(
 
     Parameters
     ----------
-    results : list of dict
-        What a grading run found, before anything was given by hand.
+    results : dict of Path to dict
+        What a grading run found, before anything was given by hand, by the files of the results.
     given : Overrides
         What was given by hand. Manual scores that formgrader has put into the gradebook stay,
         where nothing was given here.
@@ -76,7 +75,9 @@ def write(
     if not path.parent.is_dir():
         raise ValueError(f"{path.parent} isn't a folder: name nbgrader's folder of the course")
     try:
-        with Gradebook(f"sqlite:///{path}", _course(path)) as book:
+        with _own_programs():
+            book = Gradebook(f"sqlite:///{path}", _course(path))
+        with book:
             try:
                 return _Export(book, path, results, given, assignment).run()
             except BaseException:
@@ -85,19 +86,32 @@ def write(
     except DatabaseError as error:
         reason = str(error.orig or error).splitlines()[0]
         raise ValueError(
-            f"{path.name}: {reason}. Close formgrader if it is locked; run nbgrader db upgrade if "
+            f"{path.name}: {reason}: close formgrader if it is locked, run nbgrader db upgrade if "
             "an older nbgrader made it"
         ) from None
+
+
+@contextlib.contextmanager
+def _own_programs() -> Iterator[None]:
+    """Let nbgrader find alembic, which it starts by name, in an environment that isn't active."""
+    before = os.environ.get("PATH", "")
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), before])
+    try:
+        yield
+    finally:
+        os.environ["PATH"] = before
 
 
 def _course(path: Path) -> str:
     """Return the course in a gradebook, so that no second one is made."""
     if path.exists() and path.stat().st_size:
-        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=1)
         try:
             courses = connection.execute("SELECT id FROM course ORDER BY id").fetchall()
-        except sqlite3.OperationalError:
-            raise ValueError(f"{path} isn't a gradebook of nbgrader's") from None
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error):
+                raise ValueError(f"{path} isn't a gradebook of nbgrader's") from None
+            raise ValueError(f"{path.name}: {error}: close formgrader, and try again") from None
         except sqlite3.DatabaseError:
             raise ValueError(f"{path} isn't a database") from None
         finally:
@@ -114,32 +128,34 @@ class _Export:
         self,
         book: Gradebook,
         path: Path,
-        results: list[dict[str, Any]],
+        results: Mapping[Path, dict[str, Any]],
         given: overrides.Overrides,
         assignment: str | None,
     ):
         self.book, self.path, self.given = book, path, given
-        self.name = results[0]["assignment"]
+        self.name = next(iter(results.values()))["assignment"]
         self.assignment = assignment
         self.left: list[str] = []
-        self.tasks = _tasks(results)
-        self.by_student: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for result in results:
+        self.tasks = _tasks(results.values())
+        self.by_student: dict[str, list[tuple[Path, dict[str, Any]]]] = defaultdict(list)
+        for file, result in results.items():
             overrides.apply(result, given)  # raises if more was given than an item has
-            self.by_student[overrides.student_of(result)].append(result)
+            self.by_student[overrides.student_of(result)].append((file, result))
         self.folders = files.folder_names(self.by_student)
 
     def run(self) -> list[str]:
         notebook = self._notebook()
         self.types = {cell.name: cell.cell_type for cell in _graded(notebook)}
+        self.answers = {c.name for c in (*notebook.solution_cells, *notebook.task_cells)}
         for student, results in self.by_student.items():
             if len(results) > 1:
-                names = ", ".join(result["submission"] for result in results)
+                names = ", ".join(result["submission"] for _, result in results)
                 self.left.append(f"more than one submission: {student}: {names}")
                 continue
+            ((file, result),) = results
             submitted = self._submitted(self.folders[student])
-            self._grades(submitted, results[0], student)
-            self._autograded(self.folders[student], results[0])
+            self._grades(submitted, result, student)
+            self._autograded(self.folders[student], file)
         self.book.db.commit()
         return self.left
 
@@ -174,7 +190,7 @@ class _Export:
         book = self.book
         self.assignment = self.assignment or self.name
         book.update_or_create_assignment(self.assignment)
-        notebook = book.add_notebook(self.name, self.assignment, kernelspec=json.dumps(_KERNEL))
+        notebook = book.add_notebook(self.name, self.assignment, kernelspec=json.dumps(KERNEL))
         for item, points, manual in _items(self.tasks):
             kind = "markdown" if manual else "code"
             book.add_grade_cell(item, self.name, self.assignment, max_score=points, cell_type=kind)
@@ -185,12 +201,15 @@ class _Export:
 
     def _submitted(self, student: str) -> SubmittedNotebook:
         from nbgrader.api import MissingEntry
+        from sqlalchemy.exc import SAWarning
 
         try:
             self.book.find_student(student)
         except MissingEntry:
             self.book.add_student(student)
-        self.book.update_or_create_submission(self.assignment, student)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SAWarning)  # of nbgrader's way with SQLAlchemy
+            self.book.update_or_create_submission(self.assignment, student)
         return self.book.find_submission_notebook(self.name, self.assignment, student)
 
     def _grades(self, submitted: SubmittedNotebook, result: dict[str, Any], student: str) -> None:
@@ -217,7 +236,7 @@ class _Export:
             else:
                 places[item].manual_comment = text
 
-    def _autograded(self, student: str, result: dict[str, Any]) -> None:
+    def _autograded(self, student: str, file: Path) -> None:
         """Write the notebook that nbgrader shows, unless nbgrader has made one."""
         folder = self.path.parent / "autograded" / student / str(self.assignment)
         target = folder / f"{self.name}.ipynb"
@@ -229,93 +248,9 @@ class _Export:
         except (KeyError, TypeError, ValueError):
             return
         folder.mkdir(parents=True, exist_ok=True)
-        shown = autograded(overrides.apply(result, self.given), self.types)
+        result = json.loads(file.read_bytes())  # with the saved outputs
+        shown = autograded(overrides.apply(result, self.given), self.types, self.answers)
         files.write(target, (json.dumps(shown, indent=1, sort_keys=True) + "\n").encode())
-
-
-def autograded(result: Mapping[str, Any], types: Mapping[str, str]) -> dict[str, Any]:
-    """Return a notebook for formgrader and nbgrader's feedback, as the content of its file.
-
-    Parameters
-    ----------
-    result : dict
-        One student's, with what was given by hand.
-    types : dict of str to str
-        For each graded cell ``"code"`` or ``"markdown"``.
-    """
-    cells: list[dict[str, Any]] = []
-    for task in result["tasks"]:
-        tests = {test["id"] for test in task["tests"]}
-        cells.append(_markdown(f"## {_plain(task['title'] or task['id'])}"))
-        if task["id"] not in tests:
-            answer = task["answer"] or ""
-            mark = _mark(task["id"], solution=True)
-            if task["manual"]:
-                mark = _mark(task["id"], solution=True, points=task["points"])
-            if types.get(task["id"], "code") == "markdown":
-                cells.append(_markdown(_plain(answer), mark))
-                cells += [_code("", {}, [out]) for out in _outputs(task)]
-            else:
-                cells.append(_code(answer, mark, _outputs(task)))
-        for test in task["tests"]:
-            said = test["outcome"] if test["hidden"] else f"{test['outcome']}\n{test['message']}"
-            output = {"output_type": "stream", "name": "stdout", "text": said.strip() + "\n"}
-            title = f"# {test['id']}{' (hidden)' if test['hidden'] else ''}"
-            cells.append(_code(title, _mark(test["id"], points=test["points"]), [output]))
-    for number, cell in enumerate(cells):
-        cell["id"] = f"cell-{number}"
-    return {
-        "cells": cells,
-        "metadata": {"kernelspec": _KERNEL, "mlmusic": {"from": "results"}},
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
-
-
-_KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
-
-
-def _mark(item: str, solution: bool = False, points: float | None = None) -> dict[str, Any]:
-    graded = points is not None
-    mark = {
-        "grade_id": item,
-        "grade": graded,
-        "solution": solution,
-        "locked": not solution,
-        "task": False,
-        "schema_version": _SCHEMA,
-    }
-    return mark | ({"points": points} if graded else {})
-
-
-def _markdown(source: str, mark: dict[str, Any] | None = None) -> dict[str, Any]:
-    metadata = {"nbgrader": mark} if mark else {}
-    return {"cell_type": "markdown", "metadata": metadata, "source": source}
-
-
-def _code(source: str, mark: dict[str, Any], outputs: list[dict[str, Any]]) -> dict[str, Any]:
-    return {
-        "cell_type": "code",
-        "execution_count": None,
-        "metadata": {"nbgrader": mark} if mark else {},
-        "outputs": outputs,
-        "source": source,
-    }
-
-
-def _outputs(task: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return a task's pictures and texts; HTML and SVG could run in the grader's browser."""
-    return [
-        {"output_type": "display_data", "metadata": {}, "data": {out["mime"]: out["data"]}}
-        for out in task["outputs"]
-        if out["mime"] in (*_IMAGES, "text/plain")
-    ]
-
-
-def _plain(text: str) -> str:
-    """Return Markdown that shows a text as it was typed: no HTML, no links, no headings."""
-    lines = (_PUNCTUATION.sub(r"\\\1", line.strip()) for line in text.splitlines())
-    return "  \n".join(lines)  # two blanks: a line break
 
 
 def _graded(notebook: Notebook) -> list[Any]:
@@ -381,7 +316,7 @@ def _comments(result: Mapping[str, Any], places: list[str]) -> list[tuple[str | 
         place = item.get("id") if item.get("id") in places else default
         for part in (item, *item.get("tests", ())):
             if comment := part.get("by_hand", {}).get("comment"):
-                moved = part is not result and place != item["id"]
+                moved = part is not result and place != part["id"]
                 found[place].append(f"{part['id']}: {comment}" if moved else comment)
     return [(place, "\n".join(texts)) for place, texts in found.items()]
 
