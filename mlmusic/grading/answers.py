@@ -14,8 +14,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mlmusic.grading import syntax
-from mlmusic.grading.assignment import TEXT_STUB, Assignment, SourceCell
+from mlmusic.grading.assignment import Assignment
 from mlmusic.grading.notebook import Cell, Notebook
+from mlmusic.grading.source import TEXT_STUB, SourceCell
 
 MAX_ANSWER = 20_000  # characters of an answer that are reported
 MAX_OUTPUTS = 2_000_000  # characters of a student's outputs, all together
@@ -311,9 +312,9 @@ def _words(
     for cell, match in zip(notebook.cells[place + 1 :], matches[place + 1 :], strict=True):
         if match is not None and match.index != source.index:
             break
-        if match is None and (cell.kind != "code" or source.role == "task"):
-            if _is_written(cell, source):
-                written.append(cell)
+        possible = match is None and (cell.kind != "code" or source.role == "task")
+        if possible and _is_written(cell, source):
+            written.append(cell)
     return written, written[0].index if written else place + 1
 
 

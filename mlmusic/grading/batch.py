@@ -21,7 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlmusic.grading import files, overrides, results
+from mlmusic.grading import files, formats, overrides
 from mlmusic.grading.collect import Flag, Submission, by_student, collect
 from mlmusic.grading.executors import Done, Executor, Job, LocalExecutor, Recipe
 from mlmusic.grading.executors import versions as installed_versions
@@ -136,32 +136,29 @@ class _Batch:
             where = ", ".join(map(str, order.submissions))
             raise ValueError(f"no notebooks were found in {where}")
         groups = by_student(submissions, name)
-        wanted = {
-            one.name: one
-            for group in groups
-            for one in (group if order.attempt == "best" else group[-1:])
-        }
-        asked = {
-            name
-            for name, one in wanted.items()
-            if not order.only or any(map(one.is_called, order.only))
-        }
-        if not asked:
-            raise ValueError(f"no submission or student is called {' or '.join(order.only)}")
+        asked = self._asked(groups)
+        by_name = {one.name: one for one in submissions}
         hashes = {one.name: _sha256(one) for one in submissions}
         self.seed = self._seed(before, hashes)
         if before.get("source_sha256", self.assignment.sha256) != self.assignment.sha256:
-            self.watcher.say(f"{order.source} has changed: everything is graded again")
+            what = "what --only names" if order.only else "everything"
+            self.watcher.say(f"{order.source} has changed: {what} is graded again")
         self._write("run.json", self._about())
-        self.store = Store(self.out, [one.name for one in submissions])
+        self.store = Store(self.out, hashes)
         self.store.load(
             lambda name, result: (
-                name in wanted
-                and (name not in asked or (not order.force and self._is_good(result, hashes[name])))
+                asked[name] is False
+                or (
+                    asked[name]
+                    and not order.force
+                    and self._is_good(result, hashes[name])
+                    and _about_student(by_name[name]).items() <= result.items()
+                )
             )
         )
-        todo = [wanted[name] for name in sorted(asked - self.store.scores.keys())]
-        self.todo, kept = len(todo), len(asked) - len(todo)
+        todo = [one for one in submissions if asked[one.name] and one.name not in self.store.scores]
+        kept = sum(map(bool, asked.values())) - len(todo)
+        self.todo = len(todo)
         self.watcher.begin(self.todo, kept, self.seed)
         try:
             self._mark(todo)
@@ -171,14 +168,27 @@ class _Batch:
         flags += self._settle(groups)
         self._write("run.json", self._about() | {"flags": flags})
         report = write_report(self.out, flags, pages=order.feedback)
-        return Summary(
-            graded=self.graded,
-            kept=kept,
-            report=report,
-            points=self.assignment.points,
-            seed=self.seed,
-            slow=tuple(sorted(self.slow, key=lambda pair: -pair[1])),
-        )
+        slow = tuple(sorted(self.slow, key=lambda pair: -pair[1]))
+        return Summary(self.graded, kept, report, self.assignment.points, self.seed, slow)
+
+    def _asked(self, groups: list[list[Submission]]) -> dict[str, bool | None]:
+        """Say of each submission whether it is to be graded: True, not now, or, None, not at all.
+
+        Raises
+        ------
+        ValueError
+            If there is none to be graded.
+        """
+        only = self.order.only
+        asked: dict[str, bool | None] = {}
+        for group in groups:
+            counting = group if self.order.attempt == "best" else group[-1:]
+            for one in group:
+                named = not only or any(map(one.is_called, only))
+                asked[one.name] = named if one in counting else None
+        if not any(asked.values()):
+            raise ValueError(f"no submission or student is called {' or '.join(only)}")
+        return asked
 
     def _seed(self, before: Mapping[str, Any], hashes: Mapping[str, str]) -> int:
         """Return the seed: one that nobody can know before all submissions are in."""
@@ -191,7 +201,7 @@ class _Batch:
 
     def _about(self) -> dict[str, Any]:
         return {
-            "format": results.FORMAT,
+            "format": formats.FORMAT,
             "assignment": self.assignment.name,
             "points": self.assignment.points,
             "seed": self.seed,
@@ -258,12 +268,10 @@ class _Batch:
         """Write a result."""
         result = done.result or self._blank(*done.fault)
         result |= {
-            "format": results.FORMAT,
+            "format": formats.FORMAT,
             "assignment": self.assignment.name,
             "submission": one.name,
-            "student": one.student,
-            "name": one.person,
-            "attempt": one.attempt,
+            **_about_student(one),
             "provenance": self._provenance(done.sha256, done.sandbox),
         }
         # Which attempt is the best isn't known before all are marked.
@@ -275,35 +283,15 @@ class _Batch:
 
     def _blank(self, kind: str, detail: str) -> dict[str, Any]:
         """Return the result of a submission in which there was nothing to mark."""
-        tasks = [
-            {
-                "id": task.id,
-                "title": task.title,
-                "manual": task.manual,
-                "score": None if task.manual else 0.0,
-                "points": task.points,
-                "answer": "",
-                "outputs": [],
-                "tests": [
-                    {
-                        "id": test.id,
-                        "points": test.points,
-                        "score": 0.0,
-                        "hidden": test.hidden,
-                        "outcome": "not run",
-                        "message": "",
-                    }
-                    for test in task.tests
-                ],
-            }
-            for task in self.assignment.tasks
-        ]
-        flags = [{"kind": kind, "detail": detail}]
-        return {"score": 0.0, "points": self.assignment.points, "tasks": tasks, "flags": flags}
+        from mlmusic.grading.results import blank_result
+
+        result = blank_result(self.assignment)
+        result["flags"].append({"kind": kind, "detail": detail})
+        return result
 
     def _save_solution(self, done: Done) -> None:
         result = done.result or self._blank(*done.fault)
-        result = results.slim(result) | {"provenance": self._provenance(done.sha256, done.sandbox)}
+        result = formats.slim(result) | {"provenance": self._provenance(done.sha256, done.sandbox)}
         self._write("solution.json", result)
         for flag in self._solution_flags(result):
             self.watcher.say(f"WARNING: {flag.detail}")
@@ -319,7 +307,7 @@ class _Batch:
             f"{test['id']} ({' '.join(reason)[:200]})"
             for test, reason in zip(failed, reasons, strict=True)
         )
-        lost = results.number(sum(test["points"] - test["score"] for test in failed))
+        lost = formats.number(sum(test["points"] - test["score"] for test in failed))
         detail = (
             f"the solution in {self.order.source.name} itself fails {named}: students lose up to "
             f"{lost} points undeservedly; mend the source and grade again"
@@ -338,7 +326,7 @@ class _Batch:
             one = max(marked, key=lambda one: scores[one.name]) if best else marked[0]
             counting.append(one.name)
             others = [
-                f"{other.name} ({results.number(scores[other.name])} points)"
+                f"{other.name} ({formats.number(scores[other.name])} points)"
                 if best and other.name in scores
                 else other.name
                 for other in group
@@ -351,7 +339,12 @@ class _Batch:
         return flags
 
     def _write(self, name: str, content: dict[str, Any]) -> None:
-        files.write(self.out / name, results.to_bytes(content))
+        files.write(self.out / name, formats.to_bytes(content))
+
+
+def _about_student(one: Submission) -> dict[str, Any]:
+    """Return what a result says about a student; other files beside it may make that clearer."""
+    return {"student": one.student, "name": one.person, "attempt": one.attempt}
 
 
 def _sha256(one: Submission) -> str:

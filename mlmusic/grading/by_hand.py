@@ -349,8 +349,8 @@ def main(out: str | Path, port: int = 0, renew: Callable[[], str] | None = None)
         print(f"mlmusic grade: {error}", file=sys.stderr)
         return 1
     with server:
-        print(f"Grade by hand in a browser: {server.url} (Ctrl-C ends this)", flush=True)
         try:
+            print(f"Grade by hand in a browser: {server.url} (Ctrl-C ends this)", flush=True)
             server.serve_forever()
         except KeyboardInterrupt:
             print(f"\nSaved in {session.file}. `mlmusic grade` renews grades and feedback.")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from mlmusic.grading import batch, report, results
+from mlmusic.grading import batch, formats, report
 from mlmusic.grading.limits import Limits
 from mlmusic.grading.order import Order, Stopped, Summary
 
@@ -151,7 +152,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _default(name: str) -> str:
     value = next(field.default for field in fields(Limits) if field.name == name)
-    return results.number(value / 2**20 if name == "memory" else value)
+    return formats.number(value / 2**20 if name == "memory" else value)
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
@@ -187,12 +188,15 @@ def _grade(options: argparse.Namespace) -> int:
         feedback=not options.no_feedback,
         limits={name: value for name, value in chosen.items() if value is not None},
     )
-    if order.sandbox == "none":
+    if order.sandbox == "none" and order.dask:  # here, the sandbox itself says it
         print(
-            "WARNING: no sandbox: the students' code can read, change and send whatever you can",
+            "WARNING: no sandbox: the students' code can read, change and send whatever the"
+            " cluster's workers can",
             file=sys.stderr,
         )
     summary = batch.grade(order, _Progress())
+    if hasattr(sys.stdout, "reconfigure"):  # a name may have letters that a terminal hasn't
+        sys.stdout.reconfigure(errors="backslashreplace")
     print(_shown(_told(summary, order)))
     return 3 if summary.report.flags else 0
 
@@ -206,7 +210,7 @@ def _told(summary: Summary, order: Order) -> str:
     if written.waiting:
         counts.append(f"{written.waiting} waiting for grading by hand")
     lines = [", ".join(counts)]
-    median, points = results.number(written.median), results.number(summary.points)
+    median, points = formats.number(written.median), formats.number(summary.points)
     lines.append(f"median score {median} of {points}, seed {summary.seed}")
     if summary.slow:
         slow = ", ".join(f"{name} ({seconds:.0f} s)" for name, seconds in summary.slow[:5])
@@ -215,7 +219,9 @@ def _told(summary: Summary, order: Order) -> str:
     out = order.out
     lines.append(f"grades: {out / 'grades.csv'}")
     if written.flags:
-        lines.append(f"look at: {out / 'flags.csv'} ({len(written.flags)} rows)")
+        kinds = Counter(flag.kind for flag in written.flags).most_common()
+        listed = ", ".join(f"{count} {kind}" for kind, count in kinds)
+        lines.append(f"look at: {out / 'flags.csv'} ({listed})")
     if order.feedback:
         lines.append(f"feedback: {out / 'feedback'}")
     if written.waiting:

@@ -21,6 +21,7 @@ from mlmusic.grading.finding import Unreadable
 from mlmusic.grading.limits import Limits
 
 TICK = 1.0  # seconds between two looks at what is still running
+_PATIENCE = 2.0  # seconds that a worker may take to end
 _PACKAGES = ("mlmusic", "ipython", "numpy", "torch")
 
 
@@ -125,7 +126,7 @@ class Executor(Protocol):
         """Mark all jobs; `tick` hears every second for how long which ones have been running."""
 
     def close(self) -> None:
-        """End all workers, also in the middle of a job."""
+        """Begin no further job, and end the workers."""
 
 
 class LocalExecutor:
@@ -146,7 +147,6 @@ class LocalExecutor:
         self._lock = threading.Lock()
         self._done: queue.SimpleQueue[Done | BaseException | None] = queue.SimpleQueue()
         self._running: dict[str, float] = {}
-        self._workers: set[Marker] = set()
         self._threads: list[threading.Thread] = []
         self._closed = False
 
@@ -206,41 +206,30 @@ class LocalExecutor:
                     job = next(self._todo, None)
                 if job is None:
                     break
-                worker = worker or self._started()
+                worker = worker or self._start()
                 self._running[job.key] = time.monotonic()
                 done, healthy = mark(worker, job)
                 del self._running[job.key]
                 if not healthy:
-                    self._end(worker)
+                    worker.close()
                     worker = None
                 self._done.put(done)
         except BaseException as error:  # the sandbox can't be used: nobody's submission is at fault
             self._done.put(error)
         finally:
             if worker:
-                self._end(worker)
+                worker.close()
             self._done.put(None)
 
-    def _started(self) -> Marker:
-        worker = self._start()
-        self._workers.add(worker)
-        return worker
-
-    def _end(self, worker: Marker) -> None:
-        with self._lock:
-            known = worker in self._workers
-            self._workers.discard(worker)
-        if known:  # its thread and `close` may both come here
-            worker.close()
-
     def close(self) -> None:
-        """End all workers, also in the middle of a job."""
+        """Begin no further job, and end the workers.
+
+        A worker in the middle of a job ends after it, or with this process: whichever is first.
+        """
         self._closed = True
-        self._todo = iter(())
-        for worker in list(self._workers):
-            self._end(worker)
+        deadline = time.monotonic() + _PATIENCE
         for thread in self._threads:
-            thread.join(timeout=5)
+            thread.join(timeout=max(0.0, deadline - time.monotonic()))
 
 
 def mark(worker: Marker, job: Job) -> tuple[Done, bool]:

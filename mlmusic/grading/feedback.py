@@ -26,8 +26,13 @@ MOST_MESSAGE = 2_000
 _FLAGS = {
     "unreadable": "The file that you handed in could not be opened as a notebook, so nothing in it"
     " was graded. Open it in Jupyter; if it opens there, save it and hand it in again.",
-    "wrong notebook": "The file that you handed in doesn't look like this assignment: none of its"
-    " tasks was found. Did you hand in another notebook?",
+    "not a notebook": "What you handed in isn’t a notebook (a file that ends in .ipynb), so nothing"
+    " in it was graded.",
+    "wrong notebook": "The notebook that you handed in doesn’t look like this assignment: none of"
+    " its tasks was found. Did you hand in another one?",
+    "encoding": "Some letters in your notebook may be wrong, because the file isn’t UTF-8.",
+    "grader": "The grading itself met a fault that isn’t yours. Your instructor has been told.",
+    "sandbox": "The grading itself met a fault that isn’t yours. Your instructor has been told.",
     "timeout": "Part of your notebook ran too long and was stopped.",
     "died": "Part of your notebook ended the Python that ran it, by calling exit() or by needing"
     " more memory than there is.",
@@ -172,14 +177,16 @@ def _notes(flags: Sequence[Mapping[str, Any]]) -> str:
 
 def _state(task: Mapping[str, Any]) -> tuple[str, str]:
     """Return the class and the words for how a task went; the sign never stands alone."""
-    tests = task["tests"]
     if task["score"] is None:
         return "waits", "… waits for grading by hand"
     if task["score"] >= task["points"]:
         return "full", "✓ full marks"
     if task["score"] > 0:
         return "part", "◐ in part"
-    if not task.get("manual") and tests and all(t["outcome"] == "missing" for t in tests):
+    outcomes = {test["outcome"] for test in task["tests"] if not test["hidden"]}
+    if outcomes == {"not run"}:
+        return "none", "○ not graded"
+    if outcomes == {"missing"} or not str(task.get("answer") or "").strip():
         return "none", "○ not answered"
     return "none", "○ not yet"
 

@@ -50,7 +50,7 @@ class Cell:
     kind : str
         "code", "markdown" or "raw".
     source : str
-        Its text, with ``\\n`` as line ends.
+        Its text; lines end as on Unix.
     id : str
         The cell's id, or "".
     marks : dict

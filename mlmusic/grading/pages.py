@@ -82,7 +82,11 @@ class Outputs:
             html = f"<pre>{untrusted.text(data)}</pre>" if data.strip() else ""
         elif mime == "text/html":
             html = untrusted.rich(data, self._where) or _missing("An output that needs a script")
-        elif mime in ("image/png", "image/jpeg"):
+        elif mime == "text/markdown":
+            html = f'<div class="prose">{untrusted.markdown(data, self._where)}</div>'
+        elif mime == "text/latex":
+            html = f"<p><code>{untrusted.text(data)}</code></p>"
+        elif mime in ("image/png", "image/jpeg", "image/svg+xml"):
             alt = f"a picture from {self._where}: {about}"
             html = untrusted.picture(mime, data, alt) or _missing("A picture that is damaged")
         else:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mlmusic.grading import feedback, files, overrides
 from mlmusic.grading.collect import Flag
-from mlmusic.grading.results import flags_csv, grades_csv, number, slim
+from mlmusic.grading.formats import FORMULA, flags_csv, grades_csv, number, slim
 from mlmusic.grading.store import locked, read_json
 
 
@@ -72,10 +72,7 @@ def write(out: Path, flags: Sequence[Flag], *, pages: bool) -> Report:
     ]
     flags = [*flags, *(Flag("", "", "override", line) for line in overrides.unknown(given, found))]
     for result in found:
-        for flag in result["flags"]:
-            flags.append(
-                Flag(result["submission"], result["student"], flag["kind"], flag["detail"])
-            )
+        flags += _flags(result)
     flags.sort(key=lambda flag: flag.submission)
     files.write(out / "grades.csv", grades_csv(rows, read_json(out / "run.json")["tasks"]))
     files.write(out / "flags.csv", flags_csv(flags))
@@ -85,6 +82,19 @@ def write(out: Path, flags: Sequence[Flag], *, pages: bool) -> Report:
         median=statistics.median(totals.score for _, _, totals in rows),
         flags=tuple(flags),
     )
+
+
+def _flags(result: Mapping[str, Any]) -> Iterator[Flag]:
+    """Return what a result says, a row for each kind."""
+    submission, student = result["submission"], result["student"]
+    if submission.startswith(FORMULA) or student.startswith(FORMULA):
+        detail = "a spreadsheet takes this name for a formula: import grades.csv as text"
+        yield Flag(submission, student, "name", detail)
+    details: dict[str, list[str]] = {}
+    for flag in result["flags"]:
+        details.setdefault(flag["kind"], []).append(flag["detail"])
+    for kind, texts in details.items():
+        yield Flag(submission, student, kind, "; ".join(texts))
 
 
 def renew(out: Path) -> str:

@@ -1,117 +1,62 @@
-"""What a grading run writes: a file a result, ``grades.csv`` and ``flags.csv``."""
+"""The result of a submission: what is written to results/ and shown on pages."""
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import io
-import json
-import re
-import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Sequence
 from typing import Any
 
-from mlmusic.grading.collect import Flag
-from mlmusic.grading.overrides import Totals
-
-FORMAT = 1
-_COLUMNS = ("submission", "student", "score", "points")
-# Windows has these for its devices, whatever comes after a dot.
-_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(\.|$)", re.I)
-_UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f\ud800-\udfff\u202a-\u202e\u2066-\u2069]')
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b\x7f\ud800-\udfff]")
-_LONGEST = 120  # bytes: ``.json`` and what other programs add must fit into 255
+from mlmusic.grading.answers import Submission
+from mlmusic.grading.assignment import Assignment
 
 
-def safe_names(names: Iterable[str]) -> dict[str, str]:
-    """Return a file name for each submission that is safe on every operating system.
-
-    A name that is safe stays as it is. One that had to be changed, or that a file system can't
-    tell from another (upper and lower case, composed letters), ends in a part of its hash.
-
-    Parameters
-    ----------
-    names : iterable of str
-        The submissions' names, which are unique.
-
-    Returns
-    -------
-    dict of str to str
-        From each name to the file's name, without an ending.
-    """
-    names = list(names)
-    same = Counter(_folded(name) for name in names)
-    safe: dict[str, str] = {}
-    for name in names:
-        plain = unicodedata.normalize("NFC", _UNSAFE.sub("_", name))
-        short = plain.encode()[:_LONGEST].decode(errors="ignore").strip(" .") or "_"
-        if _DEVICE.match(short):
-            short = f"_{short}"
-        if short != unicodedata.normalize("NFC", name) or same[_folded(name)] > 1:
-            short += "-" + hashlib.sha256(name.encode()).hexdigest()[:8]
-        safe[name] = short
-    return safe
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+def blank_result(assignment: Assignment) -> dict[str, Any]:
+    """Return the result of a submission of which nothing is known."""
+    return {
+        "score": 0.0,
+        "points": assignment.points,
+        "tasks": [
+            {
+                "id": task.id,
+                "title": task.title,
+                "manual": task.manual,
+                "score": 0.0,
+                "points": task.points,
+                "answer": "",
+                "outputs": [],
+                "tests": [
+                    {
+                        "id": test.id,
+                        "points": test.points,
+                        "score": 0.0,
+                        "hidden": test.hidden,
+                        "outcome": "not run",
+                        "message": "",
+                    }
+                    for test in task.tests
+                ],
+            }
+            for task in assignment.tasks
+        ],
+        "flags": [],
+    }
 
 
-def to_bytes(content: Any) -> bytes:
-    """Return JSON whose bytes depend on nothing but the content."""
-    return (json.dumps(content, sort_keys=True, indent=1) + "\n").encode()
+def add_up(result: dict[str, Any]) -> None:
+    """Compute the scores of the tasks and of the whole from those of the tests."""
+    for task in result["tasks"]:
+        if not task["manual"]:
+            task["score"] = sum(test["score"] for test in task["tests"])
+    result["score"] = sum(task["score"] or 0.0 for task in result["tasks"])
 
 
-def slim(result: dict[str, Any]) -> dict[str, Any]:
-    """Return a result without what the students wrote and plotted, which is most of it."""
-    tasks = [{**task, "answer": "", "outputs": []} for task in result["tasks"]]
-    return {**result, "tasks": tasks}
-
-
-def grades_csv(rows: Sequence[tuple[str, str, Totals]], tasks: Sequence[str]) -> bytes:
-    """Return the content of grades.csv.
-
-    Parameters
-    ----------
-    rows : sequence of (submission, student, totals)
-        In the order of the file.
-    tasks : sequence of str
-        The tasks' ids. A task that waits for grading by hand has an empty cell.
-    """
-    headings = [f"task {name}" if name in _COLUMNS else name for name in tasks]
-    table = [[*_COLUMNS, *headings]]
-    for submission, student, totals in rows:
-        scores = (number(totals.tasks.get(name)) for name in tasks)
-        table.append([submission, student, number(totals.score), number(totals.points), *scores])
-    return _csv(table)
-
-
-def flags_csv(flags: Sequence[Flag]) -> bytes:
-    """Return the content of flags.csv; what a spreadsheet took for a formula gets an apostrophe."""
-    table: list[Sequence[str]] = [("submission", "student", "flag", "detail")]
-    for flag in flags:
-        detail = " ".join(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", flag.detail).split())
-        formula = detail[:1] in ("=", "+", "-", "@")
-        table.append((*flag[:3], f"'{detail}" if formula else detail))
-    return _csv(table)
-
-
-def number(value: float | None) -> str:
-    """Write points as a short, exact decimal; "" for none."""
-    if value is None:
-        return ""
-    text = f"{round(value, 6):.6f}".rstrip("0").rstrip(".")
-    return "0" if text == "-0" else text
-
-
-def _csv(table: Iterable[Sequence[str]]) -> bytes:
-    text = io.StringIO(newline="")
-    plain, quoted = (
-        csv.writer(text, lineterminator="\n", quoting=quoting)
-        for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
-    )
-    for row in table:
-        # Older versions of csv leave a carriage return, which ends a row, without quotes.
-        (quoted if any("\r" in cell for cell in row) else plain).writerow(row)
-    return text.getvalue().encode()
+def fill_in(result: dict[str, Any], submission: Submission) -> None:
+    """Add what the student wrote, and what is odd about it."""
+    result["flags"] += submission.flags
+    for task in result["tasks"]:
+        task["answer"] = submission.answers[task["id"]]
+        task["outputs"] = submission.outputs[task["id"]]
+        if not task["manual"]:
+            continue
+        if task["answer"]:
+            task["score"] = None  # waits for a person
+        else:
+            result["flags"].append({"kind": "not answered", "detail": task["id"]})

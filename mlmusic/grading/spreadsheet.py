@@ -117,13 +117,13 @@ def _cell(value: str | float | None, dialect: Dialect) -> str:
         return ""
     if isinstance(value, str):
         value = value.replace("\r", "\n")  # not every csv module quotes a lone \r
-        return "'" + value if value.startswith(_FORMULA) else value
+        return "'" + value if value.lstrip("'").startswith(_FORMULA) else value
     text = exact(value)
     return text.replace(".", ",") if dialect.delimiter == ";" else text
 
 
 def _unguarded(cell: str) -> str:
-    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(_FORMULA) else cell
+    return cell[1:] if cell[:1] == "'" and cell.lstrip("'").startswith(_FORMULA) else cell
 
 
 def _columns(cells: list[str], needed: tuple[str, ...], where: str) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from mlmusic.grading import files, results
+from mlmusic.grading import files, formats
 
 
 class Store:
@@ -36,7 +36,7 @@ class Store:
         self.out = out
         self.scores: dict[str, float] = {}
         self._paths: dict[str, Path] = {}
-        self._names = results.safe_names(names)
+        self._names = formats.safe_names(names)
 
     def load(self, is_good: Callable[[str, Mapping[str, Any]], bool]) -> None:
         """Find the results of earlier runs that are still good.
@@ -64,7 +64,7 @@ class Store:
         name = result["submission"]
         path = self._path(name, counts)
         self._page(path).unlink(missing_ok=True)  # it tells of the result before
-        files.write(path, results.to_bytes(result))
+        files.write(path, formats.to_bytes(result))
         self.scores[name], self._paths[name] = result["score"], path
 
     def settle(self, counting: Iterable[str]) -> None:
@@ -96,7 +96,7 @@ class Store:
     def _read(self, path: Path) -> dict[str, Any]:
         """Return a result; nothing if it isn't one, so that it is graded again."""
         result = read_json(path)
-        good = result.get("format") == results.FORMAT and isinstance(result.get("flags"), list)
+        good = result.get("format") == formats.FORMAT and isinstance(result.get("flags"), list)
         return result if good and isinstance(result.get("provenance"), dict) else {}
 
 

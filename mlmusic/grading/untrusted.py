@@ -9,17 +9,12 @@ would let one notebook hold up a whole class.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import io
 import re
 from html import escape, unescape
-from xml.etree import ElementTree
+
+from mlmusic.grading import media
 
 MOST_TEXT = 20_000  # characters of one answer, of one output's text
-MOST_MEDIA = 3_000_000  # bytes of one picture or sound
-MOST_PIXELS = 50_000_000  # a picture of a few kilobytes can unfold to gigabytes
-MOST_REUSED = 200_000  # parts that a drawing refers to, however few it has
 DEEPEST = 30  # tags in tags
 
 _BLOCKS = {"p", "h1", "h2", "h3", "h4", "h5", "h6", "section", "article", "figure", "center"}
@@ -44,16 +39,6 @@ _ATTRIBUTE = re.compile(
     r"""[\s/]*([^\s/>=]+|=)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|(?!["'])([^\s>]*)|(?P<open>["'])))?"""
 )
 _CLOSE = re.compile(r"[\s/]*>")
-_DATA = re.compile(r"\s*data:([a-z]+/[a-z0-9.+-]+);base64,", re.I)
-_IMAGES = {"image/png": "PNG", "image/jpeg": "JPEG"}
-_SOUNDS = {
-    **dict.fromkeys(("audio/mpeg", "audio/mp3"), "audio/mpeg"),
-    **dict.fromkeys(("audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave"), "audio/wav"),
-}
-_SVG = {
-    *"svg g defs symbol use path rect circle ellipse line polyline polygon text tspan".split(),
-    *"title desc pattern clipPath linearGradient radialGradient stop".split(),
-}
 _TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _CONTROLS = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
@@ -98,8 +83,11 @@ def markdown(source: str, where: str = "your answer") -> str:
 
 
 def picture(mime: str, data: str, alt: str) -> str | None:
-    """Return an ``<img>`` for a base64 picture; None if it isn't what it says it is."""
-    address = _image(mime, data)
+    """Return an ``<img>`` for a picture as notebooks save it: base64, or a drawing's own text.
+
+    None if it isn't what it says it is.
+    """
+    address = media.image(mime, data)
     return address and f'<img alt="{text(alt, 2000)}" src="{address}">'
 
 
@@ -240,8 +228,7 @@ class _Builder:
 
     def _image(self, attributes: dict[str, str]) -> None:
         alt = unescape(attributes.get("alt", "")) or f"a picture from {self._where}"
-        found = _DATA.match(attributes.get("src", ""))
-        address = found and _image(found[1], attributes["src"][found.end() :])
+        address = media.image_at(unescape(attributes.get("src", "")))
         if address:
             self._parts.append(f'<img alt="{text(alt, 2000)}" src="{address}">')
         else:
@@ -249,108 +236,12 @@ class _Builder:
 
     def _audio(self, attributes: dict[str, str]) -> None:
         label = f"sound from {self._where}"
-        address = _sound(attributes.get("src", ""))
+        address = media.sound_at(unescape(attributes.get("src", "")))
         source = f' src="{address}"' if address else ""
         self._audio_at = len(self._parts)
         self._push("audio", f'<audio controls aria-label="{text(label)}"{source}>', "</audio>")
 
     def _source(self, attributes: dict[str, str]) -> None:
-        address = _sound(attributes.get("src", ""))
+        address = media.sound_at(unescape(attributes.get("src", "")))
         if address and self._open and self._open[-1][0] == "audio":
             self._parts.append(f'<source src="{address}">')
-
-
-def _decoded(data: str) -> bytes | None:
-    """Decode base64 with or without line breaks; None if it isn't, or is too much."""
-    if len(data) > MOST_MEDIA * 3 // 2:
-        return None
-    try:
-        return base64.b64decode("".join(unescape(data).split()), validate=True)
-    except (binascii.Error, ValueError):
-        return None
-
-
-def _address(mime: str, data: bytes) -> str:
-    return f"data:{mime};base64,{base64.b64encode(data).decode()}"
-
-
-def _image(mime: str, data: str) -> str | None:
-    """Return the address of a picture that was checked."""
-    mime = mime.lower()
-    content = _decoded(data)
-    if not content:
-        return None
-    if mime == "image/svg+xml":
-        return _address(mime, content) if _is_harmless_svg(content) else None
-    return _address(mime, content) if _is_picture(content, _IMAGES.get(mime)) else None
-
-
-def _is_picture(content: bytes, format: str | None) -> bool:
-    """Whether a file begins as its format does, and has a size that a browser can show."""
-    from PIL import Image
-
-    if format is None:
-        return False
-    try:
-        with Image.open(io.BytesIO(content), formats=[format]) as image:
-            width, height = image.size
-            return image.format == format and 0 < width * height <= MOST_PIXELS
-    except Exception:  # Pillow raises half a dozen kinds, SyntaxError among them
-        return False
-
-
-def _sound(source: str) -> str | None:
-    """Return the address of a sound that was checked."""
-    found = _DATA.match(source)
-    mime = found and _SOUNDS.get(found[1].lower())
-    content = _decoded(source[found.end() :]) if found and mime else None
-    if not content:
-        return None
-    if mime == "audio/mpeg":  # a tag, or the eleven set bits that begin a frame
-        fits = content.startswith(b"ID3") or (content[0] == 0xFF and content[1:2] >= b"\xe0")
-    else:
-        fits = content.startswith(b"RIFF") and content[8:12] == b"WAVE"
-    return _address(mime, content) if fits else None
-
-
-def _is_harmless_svg(content: bytes) -> bool:
-    """Whether a drawing only draws: browsers run no script in an ``<img>``, but people open them.
-
-    No entities, which can unfold without end, and no reuse of what reuses, which can as well.
-    """
-    try:
-        drawing = content.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    drawing = re.sub(r"\A\ufeff?<\?xml version=.1\.[01].( encoding=.utf-8.)?\s*\?>", "", drawing,
-                     flags=re.I)  # fmt: skip
-    if "<?" in drawing or "<!" in drawing or "\0" in drawing:
-        return False
-    try:
-        root = ElementTree.fromstring(drawing)
-    except (ElementTree.ParseError, ValueError, RecursionError):
-        return False
-    sizes: dict[ElementTree.Element, int] = {}
-    reuses: set[ElementTree.Element] = set()  # what refers to something, or has inside what does
-    targets: dict[str, ElementTree.Element] = {}
-    references: list[str] = []
-    for element in reversed(list(root.iter())):  # children first
-        if element.tag.removeprefix("{http://www.w3.org/2000/svg}") not in _SVG:
-            return False
-        found = []
-        for name, value in element.items():
-            name = name.rpartition("}")[2].lower()
-            if name.startswith("on") or "\\" in value or (name == "href" and value[:1] != "#"):
-                return False
-            found += (
-                [value[1:]] if name == "href" else re.findall(r"url\(['\"]?#?([^'\")]*)", value)
-            )
-        references += found
-        if found or any(child in reuses for child in element):
-            reuses.add(element)
-        sizes[element] = 1 + sum(sizes[child] for child in element)
-        targets[element.get("id", "")] = element
-    used = [targets[name] for name in references if name in targets]
-    return not any(element in reuses for element in used) and (
-        sum(sizes[element] for element in used) <= MOST_REUSED
-    )

@@ -107,7 +107,7 @@ def result(student="ada", name="Ada Ahlgren", outcomes=None, answers=None, **mor
         "flags": [
             {"kind": "timeout", "detail": f"hidden-3: {SECRET}"},
             {"kind": "cell error", "detail": "cell 12: NameError: name 'tunee' is not defined"},
-            {"kind": "sandbox", "detail": "tried to open a socket"},
+            {"kind": "looked around", "detail": "tried to open a socket"},
         ],
         "provenance": {
             "submission_sha256": "5f0c" * 16, "source_sha256": "77aa" * 16, "seed": 424242,

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlmusic.grading import files, overrides, results
+from mlmusic.grading import command, files, formats, overrides
 from mlmusic.grading.collect import Flag
 from tests.grading import fake_worker as fake
 
@@ -125,6 +125,16 @@ def test_the_same_batch_gives_the_same_bytes(group):
     other = group.folder / "other"
     group.grade("--jobs", "4", out=other, status=3)
     assert group.bytes() == group.bytes(other)
+
+
+def test_flags_of_one_kind_share_a_row(group):
+    flags = [("cell error", "cell 1"), ("timeout", "cell 2"), ("cell error", "cell 3")]
+    group.hand_in("ada", flags=[{"kind": kind, "detail": detail} for kind, detail in flags])
+    group.grade(status=3)
+    assert (group.out / "flags.csv").read_text().splitlines()[1:] == [
+        "ada,ada,cell error,cell 1; cell 3",
+        "ada,ada,timeout,cell 2",
+    ]
 
 
 def test_the_seed_depends_on_every_file_and_stays(group, capsys):
@@ -320,6 +330,14 @@ def test_submissions_that_are_gone_are_set_aside(group):
     assert group.scores() == {"ada": "5", "bob": "5"} and not group.marked()
 
 
+def test_whose_it_is_may_become_clear_later(group):
+    for student, name in (("ada", "mine"), ("bob", "ps1")):
+        (group.submissions / student).mkdir()
+        (group.submissions / student / f"{name}.ipynb").write_bytes(fake.notebook())
+        group.grade(status=0)
+    assert [row["student"] for row in group.rows()] == ["ada", "bob"]
+
+
 def test_points_given_by_hand_are_added_and_never_touched(group):
     group.hand_in("ada", "bob").grade(status=0)
     path = group.out / "overrides.csv"
@@ -365,25 +383,29 @@ def test_names_that_file_systems_cannot_tell_apart(group):
         "x" * 240,
     ]
     names += ["مريم", "🎹", "trailing ", 'quo"te', "new\nline", "com¹", "\u202egnp.exe"]
-    group.hand_in(*names).grade("--no-feedback", status=0)
+    group.hand_in(*names).grade("--no-feedback", status=3)
     assert sorted(group.scores()) == sorted(names)
+    assert group.flags() == {
+        (name, "name"): "a spreadsheet takes this name for a formula: import grades.csv as text"
+        for name in ("-rf", "=cmd|x")
+    }
     written = [path.stem for path in (group.out / "results").iterdir()]
-    assert len({results._folded(name) for name in written}) == len(names)
+    assert len({formats._folded(name) for name in written}) == len(names)
     assert all(len(name.encode()) < 140 for name in written)
     assert {"=cmd_x-", "مريم", "🎹"} <= {name[:7] for name in written}
     assert not any(set(name) & set('<>:"/\\|?*\n\u202e') for name in written)
     assert not any(name.endswith((" ", ".")) or name.startswith(".") for name in written)
     assert not {"CON", "com¹"} & set(written)
     group.marked()
-    group.grade("--no-feedback", status=0)
+    group.grade("--no-feedback", status=3)
     assert not group.marked()
 
 
 @given(st.sets(st.text(min_size=1, max_size=150), max_size=8))
 def test_no_names_share_a_file(names):
-    safe = results.safe_names(sorted(names))
+    safe = formats.safe_names(sorted(names))
     assert set(safe) == names
-    assert len({results._folded(name) for name in safe.values()}) == len(names)
+    assert len({formats._folded(name) for name in safe.values()}) == len(names)
     for name in safe.values():
         name.encode()  # no lone surrogates
         assert name.strip(". ") == name and not set(name) & set('<>:"/\\|?*')
@@ -391,7 +413,7 @@ def test_no_names_share_a_file(names):
 
 def test_a_task_named_like_a_column_does_not_hide_it():
     totals = overrides.Totals(1 / 3, 2, {"score": 1.0, "x": None})
-    content = results.grades_csv([("a\rb", "=1", totals)], ["score", "x"])
+    content = formats.grades_csv([("a\rb", "=1", totals)], ["score", "x"])
     [row] = csv.DictReader(io.StringIO(content.decode(), newline=""))
     assert row == {
         "submission": "a\rb",
@@ -405,7 +427,7 @@ def test_a_task_named_like_a_column_does_not_hide_it():
 
 def test_a_flag_is_no_formula_and_one_line():
     details = ["=1+1", "+1", "-1", "@x", "\t=1", "fine", "a\nb\x00\ud800", "'quoted"]
-    content = results.flags_csv([Flag("s", "t", "kind", text) for text in details])
+    content = formats.flags_csv([Flag("s", "t", "kind", text) for text in details])
     found = [row["detail"] for row in csv.DictReader(io.StringIO(content.decode(), newline=""))]
     assert found == ["'=1+1", "'+1", "'-1", "'@x", "'=1", "fine", "a b\ufffd\ufffd", "'quoted"]
 
@@ -415,7 +437,7 @@ def test_a_flag_is_no_formula_and_one_line():
     [(7.0, "7"), (7.5, "7.5"), (0.1 + 0.2, "0.3"), (100, "100"), (0, "0"), (-0.0, "0"), (None, "")],
 )
 def test_points_are_short_and_exact(value, text):
-    assert results.number(value) == text
+    assert formats.number(value) == text
 
 
 def wait_for(condition):
@@ -523,3 +545,65 @@ def test_two_runs_at_once(group, capsys):
     assert first.wait(timeout=60) == 0
     group.grade(status=0)
     assert group.marked() == {"ada": 1, "a notebook": 1}
+
+
+# With real workers
+
+
+def answers(right, more=""):
+    """Return a notebook as a student hands it in."""
+    cells = [fake.cell(f"def {name}():\n    return {int(name in right)}") for name, _ in fake.TASKS]
+    cells += [fake.cell("A flute.", "markdown"), fake.cell(more)]
+    return json.dumps({"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": cells}).encode()
+
+
+def test_real_workers_here_and_on_a_cluster(tmp_path):
+    distributed = pytest.importorskip("distributed", reason="Dask is the extra 'cluster'")
+    group = Class(tmp_path)
+    for name, right in (("ada", ("scale", "chord")), ("bob", ("scale",)), ("cy", ())):
+        (group.submissions / f"{name}.ipynb").write_bytes(answers(right))
+    (group.submissions / "dee.ipynb").write_bytes(answers(("chord",), "import os; os._exit(3)"))
+    (group.submissions / "eve.ipynb").write_bytes(b"not a notebook")
+    arguments = [str(group.source), str(group.submissions)]
+    assert command.main([*arguments, "-o", str(group.out), "--jobs", "2"]) == 3
+    scores = {"ada": "5", "bob": "2", "cy": "0", "dee": "3", "eve": "0"}
+    assert group.scores() == scores
+    assert {("eve", "unreadable"), ("dee", "died")} <= group.flags().keys()
+    assert ("", "solution") not in group.flags()
+    with distributed.LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        processes=True,
+        host="127.0.0.1",
+        dashboard_address=None,
+        silence_logs="ERROR",
+    ) as cluster:
+        other = tmp_path / "other"
+        options = ["-o", str(other), "--dask", cluster.scheduler_address]
+        assert command.main([*arguments, *options]) == 3
+    assert group.bytes() == group.bytes(other)
+
+
+def test_a_submission_cannot_read_what_it_is_graded_with(tmp_path):
+    """The batch tells the sandbox which files and folders are nobody's business."""
+    group = Class(tmp_path)
+    (group.submissions / "bob.ipynb").write_bytes(answers(("scale", "chord")))
+    group.out.mkdir()
+    secrets = [group.source, group.submissions / "bob.ipynb", group.out / "run.json"]
+    peek = f"""
+def scale():
+    found = []
+    for path in {[str(path) for path in secrets]!r}:
+        try:
+            found.append(open(path).read())
+        except OSError:
+            pass
+    return len(found) + 1
+
+def chord():
+    import os
+    return 1 + sum(os.path.exists(path) for path in {[str(path) for path in secrets]!r})
+"""
+    (group.submissions / "ada.ipynb").write_bytes(answers((), peek))
+    command.main([str(group.source), str(group.submissions), "-o", str(group.out)])
+    assert group.scores()["ada"] in ("2", "5")  # whether a name exists may be seen, not more

@@ -166,7 +166,7 @@ def test_flags_and_slow_ones_are_told(here, capsys, monkeypatch):
         "median score 2 of 7, seed 1",
         "slow: evil\ufffd[2J (0 s)",
         f"grades: {os.path.join('out', 'grades.csv')}",
-        f"look at: {os.path.join('out', 'flags.csv')} (1 rows)",
+        f"look at: {os.path.join('out', 'flags.csv')} (1 timeout)",
         "then: mlmusic grade --by-hand -o out",
     ]
     assert not (here / "out" / "feedback").exists()
@@ -186,9 +186,10 @@ def test_the_bar_counts_and_names(capsys, monkeypatch):
     assert "\nWARNING: a line\n" in shown.replace("\r", "\n")
 
 
-def test_no_sandbox_is_a_loud_choice(here, capsys):
-    assert fake.main(["ps1.ipynb", "class", "-o", "out", "--sandbox", "none"]) == 0
-    assert capsys.readouterr().err.startswith("WARNING: no sandbox: ")
+def test_no_sandbox_on_a_cluster_is_a_loud_choice(here, capsys):
+    options = ["--sandbox", "none", "--dask", "tcp://127.0.0.1:many"]
+    assert fake.main(["ps1.ipynb", "class", "-o", "out", *options]) == 1
+    assert capsys.readouterr().err.startswith("WARNING: no sandbox: the students' code can read")
 
 
 def test_points_given_by_hand_are_renewed_without_grading(here, monkeypatch, capsys):
