@@ -20,7 +20,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from mlmusic.grading import files, lms, overrides, results
+from mlmusic.grading import files, formats, lms, overrides
 from mlmusic.grading import roster as rosters
 from mlmusic.grading.roster import Grade
 from mlmusic.grading.store import locked
@@ -52,7 +52,7 @@ def read_results(out: str | Path) -> dict[Path, dict[str, Any]]:
             result = json.loads(path.read_bytes())
         except (OSError, ValueError):
             raise ValueError(f"{path} can't be read: grade again") from None
-        if not isinstance(result, dict) or result.get("format") != results.FORMAT:
+        if not isinstance(result, dict) or result.get("format") != formats.FORMAT:
             raise ValueError(f"{path} was written by another version of mlmusic: grade again")
         found[path] = {**result, "tasks": [{**task, "outputs": []} for task in result["tasks"]]}
     if not found:

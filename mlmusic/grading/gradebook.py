@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlmusic.grading import files, overrides
 from mlmusic.grading.autograded import KERNEL, autograded
+from mlmusic.grading.formats import safe_names
 
 if TYPE_CHECKING:
     from nbgrader.api import Gradebook, Notebook, SubmittedNotebook
@@ -141,7 +142,7 @@ class _Export:
         for file, result in results.items():
             overrides.apply(result, given)  # raises if more was given than an item has
             self.by_student[overrides.student_of(result)].append((file, result))
-        self.folders = files.folder_names(self.by_student)
+        self.folders = safe_names(self.by_student)
 
     def run(self) -> list[str]:
         notebook = self._notebook()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mlmusic.grading import files
+from mlmusic.grading.formats import safe_names
 from mlmusic.grading.overrides import student_of
 
 # A line that IPython takes and Python doesn't: %magic, !shell, help?, files = !ls
@@ -57,7 +58,7 @@ def write(
     by_student = defaultdict(list)
     for result in results:
         by_student[student_of(result)].append(result)
-    names = files.folder_names(by_student)
+    names = safe_names(by_student)
     for student, handed_in in by_student.items():
         place = folder / names[student]
         place.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 import csv
 import logging
 import os
+import re
 import shutil
 import sqlite3
 import sys
@@ -338,10 +339,11 @@ def test_students_with_odd_ids_and_with_two_files(empty, tmp_path, capsys):
     assert run(out, root) == 3
     assert capsys.readouterr().err == "more than one submission: ada: b, c\n"
     with book_of(root) as book:
-        assert [student.id for student in book.students] == ["_.._x"]
+        (student,) = book.students
+        assert re.fullmatch(r"[\w.]+-[0-9a-f]{8}", student.id)
         with pytest.raises(MissingEntry):
             book.find_submission("00_listen", "ada")
-    assert [p.parent.parent.name for p in root.rglob("00_listen.ipynb")] == ["_.._x"]
+    assert [p.parent.parent.name for p in root.rglob("00_listen.ipynb")] == [student.id]
 
 
 @pytest.mark.parametrize(
@@ -382,17 +384,6 @@ def test_a_locked_gradebook_is_one_line(empty, tmp_path, out, capsys):
 def test_a_folder_that_is_not_there(out, tmp_path, capsys):
     assert run(out, tmp_path / "none") == 1
     assert "none isn't a folder: name nbgrader's folder of the course" in capsys.readouterr().err
-
-
-def test_folder_names_are_safe_and_nobodys_twice():
-    names = files.folder_names(["ada", "Ada", "../x", "", "nul", "a/b", "a:b", "Åsa B", ".git"])
-    assert names["ada"] in ("ada", "ada-2")
-    assert names["../x"] == "_x"
-    assert names[""] == "_"
-    assert names["nul"] == "_nul"
-    assert names["Åsa B"] == "Åsa B"
-    assert names[".git"] == "git"
-    assert len({name.casefold() for name in names.values()}) == len(names)
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):

@@ -7,6 +7,7 @@ import nbformat
 import pytest
 
 from mlmusic.grading import export
+from mlmusic.grading.formats import safe_names
 from mlmusic.grading.plagiarism import python
 from tests.grading.test_export import result, write_results
 
@@ -65,7 +66,7 @@ def test_a_file_a_student_and_the_released_code_beside_them(tmp_path, capsys):
         "ada/00_listen.py": "# answer\ndef f():\n    return 1  # one\n\n# listening\n"
         "# It *sounds*\n# <script>alert(1)</script> [well](javascript:x)\n",
         "ada/00_listen-2.py": found["ada/00_listen.py"],
-        "_grace/00_listen.py": found["ada/00_listen.py"].replace(
+        f"{safe_names(['../grace'])['../grace']}/00_listen.py": found["ada/00_listen.py"].replace(
             "def f():\n    return 1  # one", "# def f(:"
         ),
     }
