@@ -236,7 +236,7 @@ def wary(value: Any, solution: tuple[Any, bool], label: str) -> Any:
     empty, nan = describe(value)
     if nan and not solution[1]:
         raise AssertionError(f"{label} gave nan, which is not a number")
-    told = f"{label} gave nothing where something is expected"
+    told = nothing(label)
     if empty is True and solution[0] is not True:
         return _unusable(value, told)
     if isinstance(empty, tuple):
@@ -249,6 +249,11 @@ def wary(value: Any, solution: tuple[Any, bool], label: str) -> Any:
         ]
         return type(value)(parts)
     return value
+
+
+def nothing(label: str) -> str:
+    """Return what to say about an answer that is empty and shouldn't be."""
+    return f"{label} gave nothing where something is expected"
 
 
 def _is_tensor(value: Any) -> bool:
@@ -278,7 +283,7 @@ def _unusable(value: Any, told: str) -> Any:
         torch = sys.modules["torch"]
 
         def allow(cls: Any, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            if getattr(function, "__name__", "") in ("__get__", "size", "dim", "numel", "__len__"):
+            if getattr(function, "__name__", "") in ("__get__", "size", "dim", "numel"):
                 with torch._C.DisableTorchFunctionSubclass():
                     return function(*args, **(kwargs or {}))
             return refuse()
@@ -287,11 +292,11 @@ def _unusable(value: Any, told: str) -> Any:
         return value.as_subclass(kind)
     base = type(value)
     if isinstance(value, np.ndarray):
-        names = "__array_ufunc__ __array_function__ __iter__ all any sum mean tolist".split()
+        names = "__array_ufunc__ __array_function__ __iter__ __len__ all any sum tolist".split()
     else:
         names = [name for name in _LOOPS if hasattr(base, name)] + ["__array__"]
     kind = type(base.__name__, (base,), {name: refuse for name in names} | {"_mlmusic_empty": True})
     return value.view(kind) if isinstance(value, np.ndarray) else kind()
 
 
-_LOOPS = "__iter__ __le__ __lt__ issubset items keys values".split()
+_LOOPS = "__iter__ __len__ __le__ __lt__ issubset items keys values".split()

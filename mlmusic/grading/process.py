@@ -11,7 +11,7 @@ from typing import Any
 
 from mlmusic.grading.codec import CodecError, Handle
 from mlmusic.grading.errors import Lost, error_class, raised
-from mlmusic.grading.export import NeedsExport, Outgoing
+from mlmusic.grading.outgoing import NeedsExport, Outgoing
 from mlmusic.grading.incoming import Incoming
 from mlmusic.grading.limits import Limits
 from mlmusic.grading.remote import OPERATORS, Remote, RemoteFunction, is_stand_in, waiting
@@ -50,8 +50,10 @@ class Student:
         Called with a label and an operator before a test's value meets an object of the student's
         in one; raises if it must not.
     observe : callable
-        Called with label, arguments, keyword arguments and value of every answer; returns the
-        value that the test gets.
+        Called with label, arguments, keyword arguments and value of every answer, and the stand-in
+        that was asked, if any; returns the value that the test gets.
+    ended : callable
+        Called with a stand-in that says it is empty.
     arguments_after : callable or None
         Called with a function's name, the arguments that it was given and what it made of them.
     source_of : callable
@@ -72,7 +74,8 @@ class Student:
         self.alive = True
         self.generation = -1
         self.strikes: Counter[str] = Counter()
-        self.observe: Callable[..., Any] = lambda label, args, kwargs, value: value
+        self.observe: Callable[..., Any] = lambda label, args, kwargs, value, asked=None: value
+        self.ended: Callable[[Remote], None] = lambda handle: None
         self.permit: Callable[[str, str], None] = lambda label, what: None
         self.arguments_after: Callable[[str, tuple, list], None] | None = None
         self.source_of: Callable[[str], str] = lambda name: ""
@@ -145,7 +148,9 @@ class Student:
             if back and type(value[1]) is list and len(value[1]) == len(args):
                 self.arguments_after(root_of(label), args, value[1])
             value = value[0]
-        return self.observe(label, args, kwargs, value)
+        # A global function's answers are its own; a method's come from the object's origin.
+        derived = root_of(handle._mlmusic_label) != handle._mlmusic_label
+        return self.observe(label, args, kwargs, value, handle if derived else None)
 
     def do(self, handle: Remote, what: str, *args: Any) -> Any:
         """Do something else with an object of the student's."""
@@ -157,7 +162,13 @@ class Student:
         elif what in OPERATORS:
             self.permit(label, what)
         value = self.ask(label, "do", what=what, target=handle, args=list(args))
-        return self.observe(label, (what, *args), {}, value)
+        if what == "next":
+            if value == [] and not handle._mlmusic_given:
+                self.ended(handle)
+            object.__setattr__(handle, "_mlmusic_given", True)
+        elif what == "len" and value == 0:
+            self.ended(handle)
+        return self.observe(label, (what, *args), {}, value, handle)
 
     def ask(self, label: str, op: str, **fields: Any) -> Any:
         """Send a request and see to it that nothing bad comes of it.

@@ -12,7 +12,9 @@ from typing import Any
 
 from mlmusic.grading import codec, guard
 from mlmusic.grading.codec import Callback
-from mlmusic.grading.remote import is_stand_in
+from mlmusic.grading.remote import Remote, is_stand_in
+
+_OBJECT = "object"  # stands for the description of an answer that isn't plain data
 
 
 @dataclass
@@ -25,6 +27,7 @@ class Reference:
         The run's seed that the tests drew their numbers from.
     answers : dict
         For each question of each test, what `guard.describe` says about the solution's answer.
+        ``(*question, "end")`` is there if that answer is an object without anything in it.
     operations : set
         The operators that tests use on objects of the student's.
     in_place : set of str
@@ -119,19 +122,61 @@ class Comparison:
         elif (label, operator) not in self.known().operations:
             raise TypeError(f"{label} is an object of your own, where a plain value is expected")
 
-    def observe(self, label: str, args: Any, kwargs: Any, value: Any) -> Any:
-        """Return an answer as a test may have it: not taken for agreement where it says nothing."""
+    def observe(
+        self, label: str, args: Any, kwargs: Any, value: Any, asked: Remote | None = None
+    ) -> Any:
+        """Return an answer as a test may have it: not taken for agreement where it says nothing.
+
+        Parameters
+        ----------
+        label, args, kwargs
+            The question.
+        value : object
+            The answer.
+        asked : Remote, optional
+            The object or function that gave it.
+        """
         self.last = label, value
-        if is_stand_in(value) or (self.record is None and not guard.is_hollow(value)):
+        object_ = is_stand_in(value)
+        if self.record is None and not object_ and not guard.is_hollow(value):
             return value
         key = (*self.where, label, _digest([args, kwargs]))
-        found = guard.describe(value)
+        origin = asked._mlmusic_origin if asked is not None else None
+        if object_:
+            object.__setattr__(value, "_mlmusic_origin", origin or key)
         if self.record is not None:
+            found = _OBJECT if object_ else guard.describe(value)
             if self.record.answers.setdefault(key, found) != found:
                 self.record.answers[key] = None  # not always the same: nothing to compare with
-            return value
-        solution = self.known().answers.get(key)
-        return value if solution is None else guard.wary(value, solution, label)
+        elif not object_:
+            answers = self.known().answers
+            solution = answers.get(key)
+            if solution is None and origin is not None:
+                solution = answers.get(origin)  # where the solution's answer is plain
+            if solution not in (None, _OBJECT):
+                return guard.wary(value, solution, label)
+        return value
+
+    def ended(self, handle: Remote) -> None:
+        """Don't let an object that is empty pass for an answer where the solution's isn't.
+
+        Raises
+        ------
+        AssertionError
+            If the solution's answer has something in it.
+        """
+        origin = handle._mlmusic_origin
+        if origin is None:
+            return
+        if self.record is not None:
+            self.record.answers[(*origin, "end")] = True
+            return
+        answers = self.known().answers
+        solution = answers.get(origin)
+        if solution == _OBJECT and (*origin, "end") not in answers:
+            solution = False, False
+        if solution not in (None, _OBJECT) and solution[0] is not True:
+            raise AssertionError(guard.nothing(handle._mlmusic_label))
 
     def arguments_after(self, name: str, args: tuple, after: list[Any]) -> None:
         """Change a test's arguments as the student's function did, where the solution's does so.

@@ -58,9 +58,11 @@ class Remote:
         "__weakref__",
         "_mlmusic_facts",
         "_mlmusic_generation",
+        "_mlmusic_given",
         "_mlmusic_label",
         "_mlmusic_lineage",
         "_mlmusic_number",
+        "_mlmusic_origin",
         "_mlmusic_student",
     )
 
@@ -72,6 +74,8 @@ class Remote:
         keep(self, "_mlmusic_label", label)
         keep(self, "_mlmusic_generation", student.generation)
         keep(self, "_mlmusic_lineage", None)
+        keep(self, "_mlmusic_origin", None)  # the answer that it is, or comes from
+        keep(self, "_mlmusic_given", False)  # whether an item has come out of it
 
     # What it passes on
 

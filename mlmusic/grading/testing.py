@@ -75,7 +75,7 @@ class Testing:
         self._names.find, self._names.offers = self._find, self._offers
         student.trusted, student.source_of = self._trusted_class, submission.source_of
         student.permit, student.observe = comparison.permit, comparison.observe
-        student.arguments_after = comparison.arguments_after
+        student.ended, student.arguments_after = comparison.ended, comparison.arguments_after
 
     def run(self, result: dict[str, Any], progress: Progress) -> None:
         """Run the cells and both passes of the tests, and write down what comes of it."""
@@ -178,7 +178,6 @@ class Testing:
         """Run a cell of the instructor's that needs answers: now, because a test needs it."""
         for name in cell.names.bound:
             self._late.pop(name, None)
-        record = self._comparison.record
         if cell.index in self._comparison.broken():
             self._students |= cell.names.bound
             return
@@ -186,24 +185,43 @@ class Testing:
         if key not in self._late_bindings:
             before = dict(self._names)
             error = self._names.run(self._marker.compiled[cell.index])
-            if isinstance(error, Exception) and not isinstance(error, Raised):
-                # Training, for example, takes the student's model itself, not its stand-in. If not
-                # even the solution's will do, what the cell made in the sandbox has to be enough.
-                if record is not None:
-                    record.broken.add(cell.index)
-                    self._students |= cell.names.bound
-                    return
-                self._comparison.known()
             if error is not None:
-                raise error
+                self._undo(cell)
+                self._late_failed(cell, error)
+                return
             self._late_bindings[key] = self._names.changes_since(before)[0]
         self._names.update(self._late_bindings[key])
+
+    def _undo(self, cell: SourceCell) -> None:
+        """Take back what a cell has bound, so that it runs again when that is needed again."""
+        for name in cell.names.bound:
+            self._names.pop(name, None)
+            self._late[name] = cell
+
+    def _late_failed(self, cell: SourceCell, error: BaseException) -> None:
+        """Raise what a cell of the instructor's has raised, if that is the student's fault.
+
+        Training, for example, takes a model itself, not its stand-in. If not even the solution's
+        will do, what the cell has made in the sandbox has to be enough.
+        """
+        if isinstance(error, Exception) and not isinstance(error, Raised):
+            if self._comparison.record is not None:
+                self._comparison.record.broken.add(cell.index)
+            if cell.index in self._comparison.known().broken:
+                for name in cell.names.bound:
+                    self._late.pop(name, None)
+                self._students |= cell.names.bound
+                return
+        raise error
 
     def _run_effects(self, test: SourceCell) -> None:
         """Run cells that bind no name but change something which a test mentions."""
         for cell in list(self._effects):
             used = cell.names.now & test.names.mentioned
-            if any(not callable(dict.get(self._names, name, print)) for name in used):
+            if any(
+                name in self._late or not callable(dict.get(self._names, name, print))
+                for name in used
+            ):
                 self._effects.remove(cell)
                 error = self._names.run(self._marker.compiled[cell.index])
                 if error is not None and not isinstance(error, Exception):

@@ -1,6 +1,7 @@
 """Small assignments and submissions, made from a few lines each."""
 
 import json
+import re
 from typing import Any
 
 from mlmusic.grading.assignment import Assignment
@@ -37,6 +38,21 @@ def notebook(*cells: tuple, metadata: dict[str, Any] | None = None) -> dict[str,
             cell["metadata"]["nbgrader"] = marks
         made.append(cell)
     return {"nbformat": 4, "nbformat_minor": 5, "metadata": metadata or {}, "cells": made}
+
+
+def cells(text: str) -> list[tuple]:
+    """Read cells from a text in which each begins with a line ``# %% kind name points``."""
+    made: list[tuple] = []
+    for part in re.split(r"^# %% ", text.strip(), flags=re.MULTILINE)[1:]:
+        head, _, body = part.partition("\n")
+        kind, *words = head.split()
+        special: dict[str, Any] = {}
+        if words:
+            special["grade_id"] = words[0]
+        if len(words) > 1:
+            special["points"] = float(words[1])
+        made.append((kind, body.strip("\n"), special))
+    return made
 
 
 def packed(content: dict[str, Any]) -> bytes:

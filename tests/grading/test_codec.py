@@ -397,7 +397,7 @@ def _mutated(rng, data):
         else:
             node[key] = rng.choice(
                 [None, True, -1, 0, 1, 1 << 40, 1e308, "", "<f8", "|O", "bool", [], [0], {},
-                 "\ud800",                 {"b": 0}, {"h": [0, {}]}, [[]] * 3, {"P": ["i", 0]}, "int", 10**3000]
+                 "\ud800", {"b": 0}, {"h": [0, {}]}, [[]] * 3, {"P": ["i", 0]}, "int", 10**3000]
             )  # fmt: skip
         text = json.dumps(parts).encode()
         data[: 4 + length] = struct.pack("<I", len(text)) + text

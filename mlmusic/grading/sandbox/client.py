@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import json
 import os
 import secrets
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -17,7 +17,7 @@ from typing import Any
 from mlmusic.grading import codec
 from mlmusic.grading.codec import Callback, CodecError, Handle
 from mlmusic.grading.limits import Limits
-from mlmusic.grading.sandbox import isolation
+from mlmusic.grading.sandbox import isolation, watch
 from mlmusic.grading.sandbox.isolation import SandboxUnavailable
 from mlmusic.grading.sandbox.transport import Channel, Late, Lost
 
@@ -345,7 +345,9 @@ class Sandbox:
         if channel is not None:
             channel.close()
         if temp is not None and os.getpid() == self._owner:
-            shutil.rmtree(temp, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                watch.wipe(temp)
+                os.rmdir(temp)
 
 
 def _checked_error(value: Any) -> StudentError:

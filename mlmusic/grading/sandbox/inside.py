@@ -22,7 +22,9 @@ import signal
 import socket
 import struct
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from mlmusic.grading.sandbox import linux, watch
@@ -43,7 +45,9 @@ def main() -> None:
     if sys.platform.startswith("linux"):
         _settle(setting)
     zygote = Zygote(requests, replies, setting)
-    errors = zygote.warm()
+    with _leaving_when_alone(requests):
+        errors = zygote.warm()
+    zygote.try_out()
     zygote.tell(b"R", json.dumps(errors).encode())
     zygote.run()
 
@@ -59,12 +63,30 @@ def _settle(setting: dict[str, Any]) -> None:
         os.setgroups([])
         os.setresgid(*[setting["user"]] * 3)
         os.setresuid(*[setting["user"]] * 3)
-    # After the change of user, which undoes both.
-    linux.set_dumpable(False)
-    if setting["kind"] == "bwrap":
-        linux.die_with_parent()
-    elif setting["kind"] != "docker":  # the others have a folder to remove
-        linux.die_with_parent(signal.SIGTERM)
+    linux.set_dumpable(False)  # which a change of user undoes
+    if setting["kind"] in ("landlock", "none"):
+        linux.die_with_parent(signal.SIGTERM)  # after removing its folder
+
+
+@contextlib.contextmanager
+def _leaving_when_alone(requests: int) -> Iterator[None]:
+    """End this process when the trusted side is gone, even in the middle of a public cell."""
+    hang_up = select.poll()
+    hang_up.register(requests, 0)
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            if hang_up.poll(200):
+                os._exit(0)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()  # a fork must not find other threads at work
 
 
 def _read_frame(source: int) -> tuple[bytes, bytes]:
@@ -129,7 +151,6 @@ class Zygote:
             signal.signal(number, signal.SIG_DFL)
         if not self._apart:
             signal.signal(signal.SIGTERM, lambda *_: self._leave())
-        self._try_out()
         self._wipe()
         gc.collect()
         gc.freeze()  # what is there stays shared between all students
@@ -144,8 +165,8 @@ class Zygote:
             with open(os.path.join(folder, os.path.basename(name)), "w") as file:
                 file.write(text)
 
-    def _try_out(self) -> None:
-        """Confine a process; without that no student's code may run."""
+    def try_out(self) -> None:
+        """Confine a process, and end if that fails: then no student's code may run."""
         pid = os.fork()
         if pid == 0:
             from mlmusic.grading.sandbox import confine
@@ -343,7 +364,7 @@ class Zygote:
         if self._apart:
             targets = [-1]  # all but the first process and this one
         elif self._setting["kind"] == "none" and sys.platform.startswith("linux"):
-            targets = watch.children()
+            targets = watch.children(os.getpid())
         elif self._setting["kind"] == "none":
             targets = [-self._pid]
         else:  # it can't have started any other
@@ -371,7 +392,8 @@ class Zygote:
             watch.wipe(self._temp)
             if self._apart:
                 watch.wipe("/dev/shm")
-        except OSError:
+        except OSError as error:
+            os.write(2, f"a temporary folder can't be emptied: {error}\n".encode())
             self._leave()  # the next warm process has fresh folders
 
     def _leave(self) -> NoReturn:

@@ -8,7 +8,7 @@ import re
 import stat
 from collections.abc import Iterable, Iterator
 
-MOST_FILES = 20_000
+MOST_FILES = 5_000
 _TOO_MUCH = 1 << 62
 
 _DELETED = re.compile(r" (\d+) +(/\S.*) \(deleted\)$")
@@ -106,17 +106,15 @@ def wipe(folder: str) -> None:
 
 def everybody() -> list[int]:
     """List all processes but the first one and this one: in a PID namespace, the student's."""
+    pids: set[int] = set()
     with contextlib.suppress(OSError):
-        return [
-            int(n) for n in os.listdir("/proc") if n.isdigit() and int(n) not in (1, os.getpid())
-        ]
-    return []
+        pids = {int(name) for name in os.listdir("/proc") if name.isdigit()}
+    return sorted(pids - {1, os.getpid()})
 
 
-def children() -> list[int]:
-    """List the processes whose parent this process is."""
-    me = f"PPid:\t{os.getpid()}\n"
-    return [pid for pid in everybody() if me in _status(pid)]
+def children(parent: int) -> list[int]:
+    """List the processes whose parent a process is."""
+    return [pid for pid in everybody() if f"PPid:\t{parent}\n" in _status(pid)]
 
 
 def _status(pid: int | str) -> str:
