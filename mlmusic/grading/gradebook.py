@@ -11,10 +11,10 @@ written from the results.
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import json
 import os
 import sqlite3
-import sys
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -76,7 +76,7 @@ def write(
     if not path.parent.is_dir():
         raise ValueError(f"{path.parent} isn't a folder: name nbgrader's folder of the course")
     try:
-        with _own_programs():
+        with _alembic_in_reach():
             book = Gradebook(f"sqlite:///{path}", _course(path))
         with book:
             try:
@@ -93,10 +93,13 @@ def write(
 
 
 @contextlib.contextmanager
-def _own_programs() -> Iterator[None]:
+def _alembic_in_reach() -> Iterator[None]:
     """Let nbgrader find alembic, which it starts by name, in an environment that isn't active."""
+    installed = importlib.metadata.files("alembic") or []
+    scripts = [file.locate() for file in installed if Path(file).stem == "alembic"]
+    folders = [str(Path(script).parent) for script in scripts]
     before = os.environ.get("PATH", "")
-    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), before])
+    os.environ["PATH"] = os.pathsep.join([*folders, before])
     try:
         yield
     finally:
