@@ -33,6 +33,7 @@ def confine(setting: dict[str, Any], zygote: int) -> None:
         return
     linux.die_with_parent()
     linux.no_new_privileges()
+    linux.drop_capabilities()
     linux.set_dumpable(True)  # else its own /proc/self isn't its own
     abi = linux.landlock_abi()
     write = [setting["temp"], "/dev/null"]

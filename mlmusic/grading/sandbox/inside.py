@@ -17,6 +17,7 @@ import gc
 import importlib
 import json
 import os
+import random
 import select
 import signal
 import socket
@@ -32,6 +33,7 @@ from mlmusic.grading.sandbox import linux, watch
 _TICK = 0.2  # seconds between two looks at what a student uses
 _ENOUGH = 1 << 18  # bytes that wait for the trusted side before a student is read no further
 _PIECE = 1 << 16
+_FONTS = ".matplotlib"  # where its list of fonts is kept
 
 
 def main() -> None:
@@ -112,6 +114,9 @@ class Zygote:
         self._temp: str = setting["temp"]
         self._apart = setting["kind"] in ("bwrap", "docker")  # in a PID namespace of its own
         self._cells: Any = None
+        self._files: dict[str, bytes | None] = {}
+        self._folder = self._temp
+        self._random: Any = None
         self._baseline = 0  # bytes of memory that every student starts with
         self._pid: int | None = None
         self._status: int | None = None
@@ -127,7 +132,8 @@ class Zygote:
         from mlmusic.grading.sandbox.cells import Cells
 
         os.chdir(self._temp)
-        self._furnish()
+        lists = {os.path.join(_FONTS, name): text for name, text in self._setting["files"].items()}
+        watch.restore(self._temp, {_FONTS: None} | {n: t.encode() for n, t in lists.items()})
         for name in self._setting["modules"]:
             with contextlib.suppress(Exception):  # a student that imports it will hear why
                 importlib.import_module(name)
@@ -144,26 +150,21 @@ class Zygote:
         self._cells.settle()
         if torch := sys.modules.get("torch"):
             torch.set_num_threads(1)
-        if "matplotlib.font_manager" in sys.modules:
-            self._setting["files"] = {}  # read already
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             # The kernel keeps signals without a handler from the first process of a namespace.
             signal.signal(number, signal.SIG_DFL)
         if not self._apart:
             signal.signal(signal.SIGTERM, lambda *_: self._leave())
+        # What public cells have written is there for every student.
+        self._files = watch.snapshot(self._temp)
+        self._folder = os.getcwd()
+        self._random = random.getstate()
+        os.chdir(self._temp)
         self._wipe()
         gc.collect()
         gc.freeze()  # what is there stays shared between all students
         self._baseline = watch.memory(["self"])
         return errors
-
-    def _furnish(self) -> None:
-        """Put the files into the temporary folder that a student would have to wait for."""
-        for name, text in self._setting["files"].items():
-            folder = os.path.join(self._temp, ".matplotlib")
-            os.makedirs(folder, exist_ok=True)
-            with open(os.path.join(folder, os.path.basename(name)), "w") as file:
-                file.write(text)
 
     def try_out(self) -> None:
         """Confine a process, and end if that fails: then no student's code may run."""
@@ -266,7 +267,10 @@ class Zygote:
         if data:
             self.tell(b"D", data)
             return
-        # It ends, or has closed its connection: it can't answer any more.
+        self._conclude()
+
+    def _conclude(self) -> None:
+        """Tell how a student ended that ends, or has closed its connection."""
         self._socket.close()
         self._socket = None
         self._to_student.clear()
@@ -319,9 +323,10 @@ class Zygote:
         os.close(self._replies)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        self._furnish()
+        watch.restore(self._temp, self._files)
+        os.chdir(self._folder)
+        random.setstate(self._random)  # Python seeds it anew in every fork
         confine.confine(self._setting, zygote)
-        confine.seed()
         student.Student(connection, self._cells, self._setting).serve()
 
     def _reap(self) -> None:
@@ -337,7 +342,9 @@ class Zygote:
     def _look(self) -> None:
         """End a student that uses more than it may of what the kernel doesn't limit."""
         self._reap()
-        if self._socket is not None and not self._killed_for:
+        if self._socket is not None and self._status is not None:
+            self._conclude()  # others that it has started may still hold its connection
+        elif self._socket is not None and not self._killed_for:
             self._killed_for = self._excess()
             if self._killed_for:
                 self._kill()
@@ -379,13 +386,17 @@ class Zygote:
             return
         if self._socket is not None:
             self._socket.close()
-        with contextlib.suppress(ChildProcessError):
-            while True:  # what a killed process leaves becomes a child of this one
-                self._kill()
-                os.waitpid(-1, 0)
+        self._kill_all()
         self._pid = self._socket = None
         self._to_student.clear()
         self._wipe()
+
+    def _kill_all(self) -> None:
+        """Kill until nothing is left: what a killed process leaves is a child of this one."""
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                self._kill()
+                os.waitpid(-1, 0)
 
     def _wipe(self) -> None:
         try:
@@ -398,7 +409,7 @@ class Zygote:
 
     def _leave(self) -> NoReturn:
         if self._pid is not None:
-            self._kill()
+            self._kill_all()
         if not self._apart:
             with contextlib.suppress(OSError):
                 watch.wipe(self._temp)

@@ -16,8 +16,9 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP = 1, 4, 22
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP = 1, 4, 22, 24
 _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 36, 38
+_CAPABILITY_VERSION = 0x20080522
 
 
 def _libc() -> ctypes.CDLL:
@@ -52,11 +53,24 @@ def no_new_privileges() -> None:
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
+def drop_capabilities() -> None:
+    """Give up what root may do beyond other users, if this is root; no way leads back."""
+    for capability in range(64):
+        # Refused to those who have none, and unknown beyond the last one.
+        _libc().prctl(_PR_CAPBSET_DROP, ctypes.c_ulong(capability), 0, 0, 0)
+    header = ctypes.create_string_buffer(struct.pack("<Ii", _CAPABILITY_VERSION, 0))
+    nothing = ctypes.create_string_buffer(24)
+    if _libc().capset(header, nothing) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"capset: {os.strerror(code)}")
+
+
 # Landlock -----------------------------------------------------------------------------------------
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # on every architecture
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1, 2, 4, 8
 _REFER, _TRUNCATE, _IOCTL = 1 << 13, 1 << 14, 1 << 15
+_MAKE_DEVICES = 1 << 6 | 1 << 11  # root could make itself a door to the disk
 _FOR_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL
 
 
@@ -96,7 +110,7 @@ def landlock(write: Iterable[str], read: Iterable[str] | None = None) -> None:
     rules = _syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(size), 0)
     try:
         for path in write:
-            _add_rule(rules, path, handled & ~_EXECUTE)
+            _add_rule(rules, path, handled & ~_EXECUTE & ~_MAKE_DEVICES)
         for path in read or ():
             _add_rule(rules, path, _READ_FILE | _READ_DIR)
         no_new_privileges()

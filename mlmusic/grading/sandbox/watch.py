@@ -20,7 +20,8 @@ _DELETED = re.compile(r" (\d+) +(/\S.*) \(deleted\)$")
 def files(folder: str) -> tuple[int, int]:
     """Return the bytes and the number of files in a folder.
 
-    What can't be looked into (too deep for a path, or closed for good) counts as too much.
+    What can't be looked into (too deep for a path, or closed) counts as too much. Nothing is
+    changed to look deeper: whoever owns the folder may be at work in it, and put a link there.
     """
     size = count = 0
     folders = [folder]
@@ -34,12 +35,6 @@ def files(folder: str) -> tuple[int, int]:
                         folders.append(entry.path)
                     else:
                         size += entry.stat(follow_symlinks=False).st_blocks * 512
-        except PermissionError:
-            try:
-                os.chmod(path, 0o700)
-            except OSError:
-                return _TOO_MUCH, count
-            folders.append(path)
         except (FileNotFoundError, NotADirectoryError):
             continue  # gone, or something else by now
         except OSError:
@@ -99,6 +94,33 @@ def wipe(folder: str) -> None:
                     target = os.path.join(folder, f"lifted-{number}")
                 os.rename(entry_path, target)
             os.rmdir(path)
+
+
+def snapshot(folder: str) -> dict[str, bytes | None]:
+    """Read all files of a folder: contents by relative path, None for a folder; links are left."""
+    found: dict[str, bytes | None] = {}
+    for path, folders, names in os.walk(folder):
+        for name in folders:
+            full = os.path.join(path, name)
+            if not os.path.islink(full):
+                found[os.path.relpath(full, folder)] = None
+        for name in names:
+            full = os.path.join(path, name)
+            if stat.S_ISREG(os.lstat(full).st_mode):
+                with open(full, "rb") as file:
+                    found[os.path.relpath(full, folder)] = file.read()
+    return found
+
+
+def restore(folder: str, files: dict[str, bytes | None]) -> None:
+    """Write the files of a snapshot into an empty folder."""
+    for name, content in files.items():  # a folder stands before what is in it
+        path = os.path.join(folder, name)
+        if content is None:
+            os.mkdir(path)
+        else:
+            with open(path, "wb") as file:
+                file.write(content)
 
 
 # Processes ------------------------------------------------------------------------------------

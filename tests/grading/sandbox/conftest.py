@@ -6,7 +6,12 @@ from mlmusic.grading.limits import Limits
 from mlmusic.grading.sandbox import Sandbox, isolation
 
 LIMITS = Limits(call=5, memory=1 << 30, files=20_000_000, text=2_000)
-WARM = ["import numpy as np\nRATE = 22_050", "1 / 0", "print('hello')\nsecond = RATE"]
+WARM = [
+    "import os\nimport numpy as np\nRATE = 22_050",
+    "1 / 0",
+    "print('hello')\nsecond = RATE\nnp.random.seed(42)",
+    "os.makedirs('data/raw')\nnp.save('data/raw/notes.npy', np.arange(3))\nos.chdir('data')",
+]
 
 
 @pytest.fixture(scope="session", params=["none", "bwrap", "landlock"])
