@@ -106,7 +106,10 @@ def remove(notebook: Notebook, *names: str) -> None:
 
 def dump(notebook: Notebook) -> bytes:
     """Return the bytes of the file, as JupyterLab writes them."""
-    return (json.dumps(notebook, ensure_ascii=False, indent=1) + "\n").encode()
+    try:
+        return (json.dumps(notebook, ensure_ascii=False, indent=1) + "\n").encode()
+    except UnicodeEncodeError:  # half a character
+        return (json.dumps(notebook, indent=1) + "\n").encode()
 
 
 def file_name(name: str) -> str:

@@ -123,7 +123,9 @@ def stub_after_the_answer(nb):
 @odd()
 def stub_with_docstring_at_the_end(nb):
     source = assignment.SOLUTIONS["Motif"].split("    ### BEGIN")[0]
-    insert(nb, "", code(source + "    # YOUR CODE HERE\n    raise NotImplementedError()"), after=True)
+    insert(
+        nb, "", code(source + "    # YOUR CODE HERE\n    raise NotImplementedError()"), after=True
+    )
 
 
 @odd()
@@ -241,7 +243,9 @@ def answer_split(nb):
         "class Motif:\n    def __init__(self, pitches):\n        self.pitches = list(pitches)\n\n"
         "    def __len__(self):\n        return len(self.pitches)",
     )
-    method = "def _inverted(self):\n    return Motif(mirror(self.pitches))\n\nMotif.inverted = _inverted"
+    method = (
+        "def _inverted(self):\n    return Motif(mirror(self.pitches))\n\nMotif.inverted = _inverted"
+    )
     helper = "def mirror(pitches):\n    return [2 * pitches[0] - pitch for pitch in pitches]"
     insert(nb, "Motif", code(method), code(helper), after=True)
 
@@ -325,7 +329,12 @@ def saved_by_colab(nb):
     _lines(nb)
     nb["nbformat_minor"] = 0
     nb["metadata"] = {
-        "colab": {"provenance": [], "toc_visible": True, "gpuType": "T4", "include_colab_link": True},
+        "colab": {
+            "provenance": [],
+            "toc_visible": True,
+            "gpuType": "T4",
+            "include_colab_link": True,
+        },
         "accelerator": "GPU",
         "kernelspec": {"name": "python3", "display_name": "Python 3"},
         "language_info": {"name": "python"},
