@@ -273,9 +273,6 @@ giving(
             return True
         __eq__ = lambda self, other: True
     """,
-    # Zeros of the right shape are all that the visible test of the model asks for: they do have
-    # a value, and it crosses as what it is.
-    NextNote=1,
 )
 for _base, _value in {
     "float": "440.0",
@@ -303,7 +300,6 @@ for _base, _value in {
             __class__ = property(lambda self: bool)
             __array__ = lambda self, *args, **kwargs: np.array(440.0)
         """,
-        # One that gives 440 everywhere has no more than one of two values right, and so on.
     )
 giving(
     "a Score that equals everything",
@@ -368,7 +364,7 @@ for _error in (
     "MemoryError",
     "RecursionError",
     "TimeoutError",
-    "BaseExceptionGroup('x', [KeyboardInterrupt()])" if hasattr(__builtins__, "x") else "OSError",
+    "OSError",
 ):
     giving(
         f"raise {_error}",
@@ -645,7 +641,6 @@ add(
         shape = (2, 5, 128)
     """,
     at_end=True,
-    # It has a length of 3, but no pitches.
 )
 add(
     "tell the hidden inputs",
