@@ -16,6 +16,7 @@ _COMMANDS = frozenset(
     "bash cd conda mamba micromamba pip perl python python2 python3 run ruby sc script sh sx "
     "system uv writefile".split()
 )
+_NAME = "<cell "  # how the file names of cells begin
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 _SIMPLE = (
     ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.UnaryOp, ast.BinOp, ast.Name,
@@ -77,7 +78,7 @@ class Cells:
         """
         self._notes = []
         self._count += 1
-        name = f"<cell {self._count}>"
+        name = f"{_NAME}{self._count}>"
         while found := _RUN_BODY.match(source):
             source = "\n" * found[0].count("\n") + source[found.end() :]
         try:
@@ -97,7 +98,7 @@ class Cells:
                 self._execute(compile_node(node, name, self._flags))
             except BaseException as error:
                 if first is None:
-                    first, line = error, line_in(error, name)
+                    first, line = error, line_in(error)
         return first, line, self._notes
 
     def _execute(self, code: Any) -> None:
@@ -116,6 +117,11 @@ class Cells:
             return await awaitable
 
         return self._loop.run_until_complete(run())
+
+    def settle(self) -> None:
+        """Give up what a fork must not share with its parent."""
+        if self._loop is not None:
+            self._loop.close()
 
     def _no_command(self, command: str) -> None:
         self._notes.append(f"!{command}"[:100])
@@ -156,12 +162,12 @@ def compile_node(node: ast.stmt, name: str, flags: int) -> Any:
     return compile(ast.Module([node], []), name, "exec", flags, dont_inherit=True)
 
 
-def line_in(error: BaseException, name: str) -> int | None:
-    """Find the line of a cell in which an exception was raised, or passed through last."""
+def line_in(error: BaseException) -> int | None:
+    """Find the line of a cell in which an exception was raised, or that it passed through last."""
     line = None
     trace = error.__traceback__
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename == name:
+        if trace.tb_frame.f_code.co_filename.startswith(_NAME):
             line = trace.tb_lineno
         trace = trace.tb_next
     return line

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import builtins
-import contextlib
 import json
 import os
 import secrets
-import select
 import shutil
-import signal
-import struct
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
@@ -25,10 +19,12 @@ from mlmusic.grading.codec import Callback, CodecError, Handle
 from mlmusic.grading.limits import Limits
 from mlmusic.grading.sandbox import isolation
 from mlmusic.grading.sandbox.isolation import SandboxUnavailable
+from mlmusic.grading.sandbox.transport import Channel, Late, Lost
 
 _WARM_SECONDS = 300.0  # for imports and public cells
 _CLEAN_SECONDS = 5.0  # for killing and wiping; after that the warm process is replaced
 _LONGEST_MESSAGE = 500
+_NONSENSE = "it answered with nonsense"
 
 
 class StudentError(Exception):
@@ -63,8 +59,15 @@ class StudentDied(Exception):
     """The student's process has ended, or answers nonsense: call `Sandbox.start` again."""
 
 
+class SandboxLost(StudentDied):
+    """The whole sandbox has ended. That need not be the student's fault: it's worth one retry."""
+
+
 class Sandbox:
     """A warm process in isolation, from which one process for each student is forked.
+
+    It isn't thread-safe. A fork of the process that made it can use it, as long as only one of
+    the two does at a time, and both begin with `start`.
 
     Parameters
     ----------
@@ -102,8 +105,6 @@ class Sandbox:
         limits: Limits | None = None,
         forbidden: Iterable[str | Path] = (),
     ) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
-        self._temp: str | None = None
         self.kind = isolation.choose(kind)
         if self.kind == "none":
             print(
@@ -115,7 +116,9 @@ class Sandbox:
         self.warm_errors: list[str | None] = []
         self._modules, self._cells = list(modules), list(cells)
         self._forbidden = list(forbidden)
-        self._arrived = bytearray()  # from the warm process, not yet a whole frame
+        self._channel: Channel | None = None
+        self._temp: str | None = None
+        self._owner = 0
         self._said = bytearray()  # by the student, not yet a whole message
         self._number = 0
         self._usable = False
@@ -131,20 +134,31 @@ class Sandbox:
         SandboxUnavailable
             If the warm process was lost and no new one can be started.
         """
-        if not self._clean():
-            self._close_process()
-            self._open()
-        self._send(b"F", b"", time.monotonic() + _CLEAN_SECONDS)
-        self._usable = True
+        for _ in range(2):
+            if not self._clean():
+                self._close()
+                self._open()
+            try:
+                self._channel.send(b"F", b"", time.monotonic() + _CLEAN_SECONDS)
+            except (Late, Lost):
+                continue
+            self._usable = True
+            return
+        raise SandboxUnavailable(f"{self.kind}: the warm process ends again and again")
 
     def stop(self) -> None:
         """Kill everything that the student has left, and wipe its files."""
         if not self._clean():
-            self._close_process()
+            self._close()
 
     def close(self) -> None:
         """End the warm process and everything in it."""
-        self._close_process()
+        self._close()
+
+    @property
+    def pid(self) -> int | None:
+        """The number of the process that leads to the sandbox; None if it isn't running."""
+        return None if self._channel is None else self._channel.pid
 
     def __enter__(self) -> Sandbox:
         return self
@@ -160,7 +174,7 @@ class Sandbox:
         *,
         seconds: float,
         callbacks: Mapping[int, Callable[..., Any]] | None = None,
-        handle: Callable[[int, dict[str, Any]], Any] | None = None,
+        handle: Callable[[int, dict[str, Any]], Any] = Handle,
         keep: Callable[[Any], int | Handle | Callback] | None = None,
         **fields: Any,
     ) -> Any:
@@ -176,9 +190,9 @@ class Sandbox:
             it returns a list: the value, the arguments as they are afterwards, what was printed.
         ``do(what, target, args=())``
             getattr, setattr, getitem, setitem, delitem, contains, len, dir, str, repr, int,
-            float, complex, index, round, await, neg, pos, abs, invert; add, radd and so on; iter
-            (returns a handle), next (with ``args=[n]`` a list of up to n items, empty at the
-            end), isinstance (with classes as handles, or by module and name).
+            float, complex, index, round, await; neg, pos, abs, invert, add, radd and so on; iter
+            (returns a handle), next (a list of the next item, or with ``args=[n]`` of up to n;
+            empty at the end), isinstance (with classes as handles, or by module and name).
 
         Parameters
         ----------
@@ -187,9 +201,9 @@ class Sandbox:
             How long the answer may take, calls of callbacks included.
         callbacks : dict of int to function, optional
             The trusted functions that `Callback` objects in the fields stand for.
-        handle : callable, optional
+        handle : callable
             Makes the object that stands for one which stays in the sandbox, from its number and
-            facts; `Handle` if not given.
+            facts.
         keep : callable, optional
             Says which `Handle` or `Callback` (or number of a handle) an object in the fields is.
         **fields
@@ -209,65 +223,49 @@ class Sandbox:
         TypeError, CodecError
             If the fields can't be sent.
         """
-        if not self._usable:
+        if not self._usable or self._channel is None:
             raise StudentDied("it isn't running")
         deadline = time.monotonic() + seconds
+        functions = callbacks or {}
         self._number += 1
         message = self._packed([], {"op": op, **fields}, keep)
         self._usable = False  # until an answer has come
-        self._send(b"D", message, deadline)
-        while True:
-            kind, header, blobs = self._receive(deadline)
-            try:
-                value = codec.decode(header, blobs, handle or Handle, (callbacks or {}).__getitem__)
+        try:
+            self._channel.send(b"D", message, deadline)
+            while True:
+                kind, value = self._receive(deadline, handle, functions)
                 if kind == "callback":
-                    number, args, kwargs = _checked_call(value)
-            except CodecError as error:
-                raise StudentDied(f"it answered with nonsense: {error}") from None
-            if kind == "value":
-                self._usable = True
-                return value
-            if kind == "error":
-                raised = _checked_error(value)
-                self._usable = True
-                raise raised
-            self._send(b"D", self._called(callbacks or {}, number, args, kwargs, keep), deadline)
-
-    def _called(
-        self, callbacks: Mapping[int, Any], number: int, args: Any, kwargs: Any, keep: Any
-    ) -> bytes:
-        try:
-            if number not in callbacks:
-                raise RuntimeError("there is no such function")
-            return self._packed(["value"], callbacks[number](*args, **kwargs), keep)
-        except Exception as error:
-            # What a trusted assertion says is none of the student's business.
-            message = "" if isinstance(error, AssertionError) else str(error)[:_LONGEST_MESSAGE]
-            name = next(c.__name__ for c in type(error).__mro__ if c.__module__ == "builtins")
-            return self._packed(["error"], {"type": name, "message": message}, None)
-
-    def _packed(self, kind: list[str], value: Any, keep: Any) -> bytes:
-        header, blobs = codec.encode(value, keep)
-        return codec.pack([self._number, *kind, header], blobs)
-
-    def _receive(self, deadline: float) -> tuple[str, Any, list[bytes]]:
-        try:
-            parts, blobs = codec.read_message(lambda size: self._student_bytes(size, deadline))
+                    answer = self._called(functions, *_checked_call(value), keep)
+                    self._channel.send(b"D", answer, deadline)
+                    continue
+                raised = _checked_error(value) if kind == "error" else None
+                break
         except CodecError as error:
-            raise StudentDied(f"it answered with nonsense: {error}") from None
+            raise StudentDied(f"{_NONSENSE}: {error}") from None
+        except Late:
+            raise StudentTimeout(f"no answer within {seconds:g} s") from None
+        except Lost:
+            raise SandboxLost("the sandbox has ended") from None
+        self._usable = True
+        if raised is not None:
+            raise raised
+        return value
+
+    def _receive(self, deadline: float, handle: Any, functions: Any) -> tuple[str, Any]:
+        parts, blobs = codec.read_message(lambda size: self._student_bytes(size, deadline))
         if type(parts) is not list or len(parts) != 3:
-            raise StudentDied("it answered with nonsense: not an answer")
+            raise CodecError("not an answer")
         number, kind, header = parts
         if type(number) is not int or number != self._number:
             raise StudentDied("it answered out of turn")
         if type(kind) is not str or kind not in ("value", "error", "callback"):
-            raise StudentDied("it answered with nonsense: not an answer")
-        return kind, header, blobs
+            raise CodecError("not an answer")
+        return kind, codec.decode(header, blobs, handle, functions.__getitem__)
 
     def _student_bytes(self, size: int, deadline: float) -> bytes:
         """Return what the student says next; whatever it sends, no more than this is kept."""
         while len(self._said) < size:
-            letter, body = self._frame(deadline)
+            letter, body = self._channel.receive(deadline)
             if letter == b"D":
                 self._said += body
             elif letter == b"X":
@@ -276,137 +274,88 @@ class Sandbox:
         del self._said[:size]
         return data
 
+    def _called(
+        self, functions: Mapping[int, Any], number: int, args: Any, kwargs: Any, keep: Any
+    ) -> bytes:
+        """Call a trusted function for the student, and return the message with its answer."""
+        try:
+            if number not in functions:
+                raise RuntimeError("there is no such function")
+            return self._packed(["value"], functions[number](*args, **kwargs), keep)
+        except Exception as error:
+            # What a trusted assertion says is none of the student's business.
+            message = "" if isinstance(error, AssertionError) else str(error)[:_LONGEST_MESSAGE]
+            message = message.encode("utf-8", "replace").decode()
+            name = next(c.__name__ for c in type(error).__mro__ if c.__module__ == "builtins")
+            return self._packed(["error"], {"type": name, "message": message}, None)
+
+    def _packed(self, kind: list[str], value: Any, keep: Any) -> bytes:
+        header, blobs = codec.encode(value, keep)
+        return codec.pack([self._number, *kind, header], blobs)
+
     # The warm process ---------------------------------------------------------------------------
 
     def _open(self) -> None:
         plan = isolation.plan(self.kind, self.limits, self._forbidden)
         self._temp = plan.temp if plan.own_temp else None
-        self._errors = tempfile.TemporaryFile()
-        self._arrived.clear()
-        self._said.clear()
-        try:
-            self._process = subprocess.Popen(
-                plan.command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._errors,
-                env=plan.env,
-                cwd=self._temp or "/",
-                bufsize=0,
-            )
-        except OSError as error:
-            self._close_process()
-            raise SandboxUnavailable(f"{self.kind} doesn't start: {error}") from None
-        os.set_blocking(self._process.stdin.fileno(), False)
         self._owner = os.getpid()
         setting = {
             "kind": self.kind,
             "modules": self._modules,
             "cells": self._cells,
             "limits": asdict(self.limits),
-            "temp": plan.temp,
-            "user": plan.user,
-            "read": plan.read,
-            "count_processes": plan.count_processes,
+            **plan.setting(),
         }
+        try:
+            self._channel = Channel(plan.command, plan.env, self._temp or os.sep)
+        except OSError as error:
+            self._close()
+            raise SandboxUnavailable(f"{self.kind} doesn't start: {error}") from None
         deadline = time.monotonic() + _WARM_SECONDS
         try:
-            self._send(b"W", json.dumps(setting).encode(), deadline)
-            letter, body = self._frame(deadline)
-        except (StudentDied, StudentTimeout):
-            letter = b""
-        if letter != b"R":
-            reason = self._last_words()
-            self._close_process()
-            raise SandboxUnavailable(f"{self.kind} doesn't work here: {reason}")
+            self._channel.send(b"W", json.dumps(setting).encode(), deadline)
+            _, body = self._channel.receive(deadline)
+        except (Late, Lost) as error:
+            reason = self._channel.last_words()
+            if isinstance(error, Late):
+                reason = f"the public cells take more than {_WARM_SECONDS:g} s"
+            self._close()
+            raise SandboxUnavailable(f"{self.kind} doesn't work here: {reason}") from None
         self.warm_errors = json.loads(body)
-
-    def _last_words(self) -> str:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(1)
-        self._errors.seek(0)
-        lines = self._errors.read()[-10_000:].decode("utf-8", "replace").split("\n")
-        lines = [line.strip() for line in lines if line.strip()]
-        return lines[-1][:300] if lines else "its first process ended without a word"
 
     def _clean(self) -> bool:
         """Have the student's process ended and its files wiped; False if that fails."""
         self._usable = False
         self._said.clear()
-        if self._process is None:
+        if self._channel is None:
             return False
-        token = secrets.token_bytes(16)
+        token = secrets.token_bytes(16)  # which no student can know
         deadline = time.monotonic() + _CLEAN_SECONDS
         try:
-            self._send(b"K", token, deadline)
-            # Searched for in the raw bytes: whoever read before may have stopped inside a frame.
-            while token not in self._arrived:
-                del self._arrived[:-16]
-                self._read(deadline)
-        except (StudentDied, StudentTimeout):
+            self._channel.send(b"K", token, deadline)
+            self._channel.skip_past(token, deadline)
+        except (Late, Lost):
             return False
-        del self._arrived[: self._arrived.index(token) + 16]
         return True
 
-    def _close_process(self) -> None:
-        process, self._process = self._process, None
+    def _close(self) -> None:
         self._usable = False
-        if process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGKILL)
-            process.stdin.close()
-            process.stdout.close()
-            if os.getpid() == self._owner:  # else it isn't ours to wait for
-                process.wait()
-            self._errors.close()
-        if self._temp is not None:
-            shutil.rmtree(self._temp, ignore_errors=True)
-            self._temp = None
-
-    def _send(self, letter: bytes, body: bytes, deadline: float) -> None:
-        data = memoryview(struct.pack("<cI", letter, len(body)) + body)
-        target = self._process.stdin.fileno()
-        while data:
-            try:
-                data = data[os.write(target, data[: 1 << 20]) :]
-            except BlockingIOError:
-                self._wait([], [target], deadline)
-            except BrokenPipeError:
-                raise StudentDied("the sandbox has ended") from None
-
-    def _frame(self, deadline: float) -> tuple[bytes, bytes]:
-        while True:
-            if len(self._arrived) >= 5:
-                letter, length = struct.unpack_from("<cI", self._arrived)
-                if len(self._arrived) >= 5 + length:
-                    body = bytes(self._arrived[5 : 5 + length])
-                    del self._arrived[: 5 + length]
-                    return letter, body
-            self._read(deadline)
-
-    def _read(self, deadline: float) -> None:
-        source = self._process.stdout.fileno()
-        self._wait([source], [], deadline)
-        data = os.read(source, 1 << 20)
-        if not data:
-            raise StudentDied("the sandbox has ended")
-        self._arrived += data
-
-    def _wait(self, reading: list[int], writing: list[int], deadline: float) -> None:
-        left = deadline - time.monotonic()
-        if left <= 0 or not any(select.select(reading, writing, [], left)):
-            raise StudentTimeout("no answer in time")
+        channel, self._channel = self._channel, None
+        temp, self._temp = self._temp, None
+        if channel is not None:
+            channel.close()
+        if temp is not None and os.getpid() == self._owner:
+            shutil.rmtree(temp, ignore_errors=True)
 
 
 def _checked_error(value: Any) -> StudentError:
     """Make the exception that an answer describes, believing nothing about it."""
     if type(value) is not dict:
-        raise StudentDied("it answered with nonsense: not an error")
+        raise CodecError("not an error")
     name, message, line = value.get("type"), value.get("message"), value.get("line")
     kind = getattr(builtins, name, None) if type(name) is str else None
-    if not (isinstance(kind, type) and issubclass(kind, Exception)):
-        name = None
-    elif issubclass(kind, (StopIteration, StopAsyncIteration)):
+    ends_loops = (StopIteration, StopAsyncIteration)
+    if not (isinstance(kind, type) and issubclass(kind, Exception)) or issubclass(kind, ends_loops):
         name = None
     message = message[:_LONGEST_MESSAGE] if type(message) is str else ""
     line = line if type(line) is int and 0 < line < 1_000_000 else None

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import os
 import shutil
 import site
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from mlmusic.grading.limits import Limits
 from mlmusic.grading.sandbox import linux
@@ -48,6 +49,8 @@ class Plan:
         The user that the process becomes before it runs anything.
     read : list of str
         All that it may read, for Landlock.
+    image : bool
+        Whether it sees the files of an image, not of this machine.
     count_processes : bool
         Whether the kernel can limit the number of processes: not where that would count all the
         others of the same user, too.
@@ -59,18 +62,82 @@ class Plan:
     own_temp: bool = False
     user: int | None = None
     read: list[str] = field(default_factory=list)
+    image: bool = False
     count_processes: bool = True
+
+    def setting(self) -> dict[str, Any]:
+        """Return what the warm process has to know of this."""
+        return {
+            "temp": self.temp,
+            "user": self.user,
+            "read": self.read,
+            "count_processes": self.count_processes,
+            "files": {} if self.image else _font_lists(),
+            "pid_namespace": _pid_namespace(),
+        }
+
+
+def plan(kind: str, limits: Limits, forbidden: Iterable[str | Path] = ()) -> Plan:
+    """Say how to start the warm process in a kind of sandbox.
+
+    Raises
+    ------
+    ValueError
+        If the sandbox would show one of the forbidden paths.
+    SandboxUnavailable
+        If something that it needs is missing.
+    """
+    if kind == "docker":
+        return _docker(limits)
+    if kind == "bwrap":
+        program = _program("bwrap", "apt install bubblewrap (or dnf, pacman, zypper)")
+        return _bwrap(program, _shown(forbidden), limits)
+    if not hasattr(os, "fork"):
+        raise SandboxUnavailable(f"{kind} needs Linux or macOS: use Docker, or WSL on Windows")
+    shown: list[str] = []
+    if kind == "landlock":
+        abi = linux.landlock_abi()
+        if abi < 3:  # before, files could be truncated through it
+            have = f"version {abi}" if abi else "none"
+            raise SandboxUnavailable(
+                f"landlock needs Linux 6.2 or newer, with version 3 of Landlock; here is {have}"
+            )
+        shown = _shown(forbidden)
+    folder = os.path.realpath(tempfile.mkdtemp(prefix="mlmusic-"))
+    return Plan(_python(), _environment(folder), folder, True, read=shown, count_processes=False)
+
+
+def _program(name: str, how: str) -> str:
+    program = shutil.which(name)
+    if program is None:
+        raise SandboxUnavailable(f"{name} isn't installed: {how}")
+    return program
+
+
+# What can be read inside --------------------------------------------------------------------------
+
+
+def _shown(forbidden: Iterable[str | Path]) -> list[str]:
+    shown = needed()
+    check_forbidden(shown, forbidden)
+    return shown
 
 
 def needed() -> list[str]:
-    """List the folders and files that Python, its packages and this package need, and no others."""
+    """List the folders and files that Python, its packages and this package need, and no others.
+
+    Raises
+    ------
+    SandboxUnavailable
+        If one of them is the root of all.
+    """
     paths = [*_SYSTEM, *_SYSTEM_FILES, sys.prefix, sys.exec_prefix, sys.base_prefix]
-    paths += [p for p in (*sys.path, *site.getsitepackages()) if p.endswith("-packages")]
+    paths += [path for path in (*sys.path, *site.getsitepackages()) if path.endswith("-packages")]
     paths += os.environ.get("LD_LIBRARY_PATH", "").split(":")
     paths += [str(PACKAGE), *_data_folders()]
     found: dict[str, None] = {}
     for path in paths:
-        if path and os.path.isabs(path) and os.path.exists(path):
+        if os.path.isabs(path) and os.path.exists(path):
             found[os.path.normpath(path)] = None
             found[os.path.realpath(path)] = None
     if "/" in found:
@@ -82,7 +149,7 @@ def _data_folders() -> list[str]:
     from mlmusic.datasets import cache, download
 
     data = PACKAGE.parent / "datasets"  # of a checkout; an installed package has it inside
-    shipped = [] if (PACKAGE / "_data").exists() or not (data / "chorales").exists() else [data]
+    shipped = [data] if (data / "chorales").exists() else []
     return [str(path) for path in (*shipped, cache.folder(), download.data_folder())]
 
 
@@ -107,41 +174,38 @@ def check_forbidden(shown: Iterable[str], forbidden: Iterable[str | Path]) -> No
                 )
 
 
-def plan(kind: str, limits: Limits, forbidden: Iterable[str | Path] = ()) -> Plan:
-    """Say how to start the warm process in a kind of sandbox.
+def _font_lists() -> dict[str, str]:
+    """Return matplotlib's lists of fonts, by file name: making one takes seconds."""
+    folder = os.environ.get("MPLCONFIGDIR") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "matplotlib"
+    )
+    lists = {}
+    with contextlib.suppress(OSError):
+        for path in Path(folder).glob("fontlist-*.json"):
+            if path.stat().st_size < 1_000_000:
+                lists[path.name] = path.read_text(encoding="utf-8", errors="replace")
+    return lists
 
-    Raises
-    ------
-    ValueError
-        If the kind is unknown, or the sandbox would show one of the forbidden paths.
-    SandboxUnavailable
-        If a program that it needs is missing.
-    """
-    if kind == "docker":
-        return _docker(limits)
-    if kind == "none":
-        folder = tempfile.mkdtemp(prefix="mlmusic-")
-        return Plan(_python(), _environment(folder), folder, True, count_processes=False)
-    shown = needed()
-    check_forbidden(shown, forbidden)
-    if kind == "landlock":
-        folder = tempfile.mkdtemp(prefix="mlmusic-")
-        return Plan(
-            _python(), _environment(folder), folder, True, read=shown, count_processes=False
-        )
-    if kind == "bwrap":
-        return _bwrap(shown, limits)
-    raise ValueError(f"unknown sandbox {kind!r}: there are auto, {', '.join(KINDS)} and none")
+
+def _pid_namespace() -> str | None:
+    with contextlib.suppress(OSError):
+        return os.readlink("/proc/self/ns/pid")
+    return None
+
+
+# How to start it ----------------------------------------------------------------------------------
 
 
 def _python() -> list[str]:
     # The folder of this package may not be on the path of a fresh Python, or another copy may
     # come before it; the standard library still goes first.
     parent = str(PACKAGE.parent)
+    packages = [path for path in sys.path if path.endswith("-packages")]
     code = (
         "import sys; p = sys.path\n"
-        f"i = next((i for i, q in enumerate(p) if q.endswith('-packages')), len(p))\n"
+        "i = next((i for i, q in enumerate(p) if q.endswith('-packages')), len(p))\n"
         f"{parent!r} in p or p.insert(i, {parent!r})\n"
+        f"p += [q for q in {packages!r} if q not in p]\n"
         "from mlmusic.grading.sandbox import inside; inside.main()"
     )
     return [sys.executable, "-c", code]
@@ -171,41 +235,43 @@ def _environment(temp: str) -> dict[str, str]:
         "PYTHONNOUSERSITE": "1",
         "PYTHONUTF8": "1",
     }
-    for name in ("LD_LIBRARY_PATH", "SYSTEMROOT"):
-        if name in os.environ:
-            own[name] = os.environ[name]
+    if "LD_LIBRARY_PATH" in os.environ:
+        own["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
     return own
 
 
-def _bwrap(shown: list[str], limits: Limits) -> Plan:
-    program = shutil.which("bwrap")
-    if program is None:
-        raise SandboxUnavailable("bwrap isn't installed: apt install bubblewrap (or dnf, pacman)")
-    command = [program, "--die-with-parent", "--new-session", "--clearenv"]
+def _user() -> int:
+    """Choose a user whom nobody else is, so that the kernel counts only the student's processes."""
+    return 61_000 + (os.getpid() * 7 + next(_started)) % 4_000
+
+
+def _bwrap(program: str, shown: list[str], limits: Limits) -> Plan:
+    command = [program, "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL"]
     user = None
     if _is_real_root():
         # No user namespace: in one, the kernel would still see root, and RLIMIT_NPROC doesn't
-        # bind root. The process becomes somebody whom nobody else is.
+        # bind root. Instead the process becomes another user.
         command += "--unshare-ipc --unshare-pid --unshare-net --unshare-uts".split()
-        command += "--unshare-cgroup-try --cap-drop ALL".split()
-        command += "--cap-add CAP_SETUID --cap-add CAP_SETGID".split()
-        user = 61_000 + (os.getpid() * 7 + next(_started)) % 4_000
+        command += "--unshare-cgroup-try --cap-add CAP_SETUID --cap-add CAP_SETGID".split()
+        user = _user()
     else:
-        command += ["--unshare-all", "--cap-drop", "ALL"]
+        command += ["--unshare-all"]
     # Parents first, and open to all: bwrap would make them for root alone.
     for folder in sorted({str(p) for path in shown for p in Path(path).parents} - {"/"}):
         command += ["--perms", "0755", "--dir", folder]
     for path in shown:
         command += ["--ro-bind", path, path]
-    command += ["--proc", "/proc", "--tmpfs", "/dev"]
+    command += ["--proc", "/proc", "--perms", "0755", "--tmpfs", "/dev"]
     for name in ("null", "urandom", "random"):
         command += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
     command += ["--perms", "1777", "--size", str(_SHARED_MEMORY), "--tmpfs", "/dev/shm"]
-    command += ["--perms", "1777", "--size", str(limits.files), "--tmpfs", "/tmp"]
-    command += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
-    for name, value in _environment("/tmp").items():
+    # Where Python itself is installed in /tmp, a student gets another place.
+    temp = "/student" if any(_contains("/tmp", path) for path in shown) else "/tmp"
+    command += ["--perms", "1777", "--size", str(int(limits.files)), "--tmpfs", temp]
+    command += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", temp]
+    for name, value in _environment(temp).items():
         command += ["--setenv", name, value]
-    return Plan([*command, *_python()], {}, user=user)
+    return Plan([*command, *_python()], {}, temp, user=user)
 
 
 def _is_real_root() -> bool:
@@ -218,35 +284,30 @@ def _is_real_root() -> bool:
 
 
 def _docker(limits: Limits) -> Plan:
-    program = shutil.which("docker")
-    if program is None:
-        raise SandboxUnavailable(
-            "docker isn't installed: see https://docs.docker.com/engine/install"
-        )
+    program = _program("docker", "see https://docs.docker.com/engine/install")
     image = os.environ.get("MLMUSIC_DOCKER_IMAGE", IMAGE)
-    command = [program, "run", "--rm", "-i", "--pull", "never", "--network", "none", "--read-only"]
-    command += ["--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--user", "61000:61000"]
-    command += [
-        "--pids-limit",
-        str(limits.processes + 8),
-        "--memory",
-        str(limits.memory + (1 << 30)),
-    ]
-    command += ["--shm-size", str(_SHARED_MEMORY), "--workdir", "/tmp"]
-    command += ["--tmpfs", f"/tmp:rw,exec,size={limits.files},mode=1777"]
+    user = _user()
+    command = [program, "run", "--rm", "--interactive", "--pull", "never", "--network", "none"]
+    command += ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
+    command += ["--user", f"{user}:{user}", "--pids-limit", str(limits.processes + 8)]
+    # What the warm process itself needs comes on top.
+    command += ["--memory", str(int(limits.memory) + (1 << 30)), "--workdir", "/tmp"]
+    command += ["--shm-size", str(_SHARED_MEMORY)]
+    command += ["--tmpfs", f"/tmp:rw,exec,nosuid,nodev,size={int(limits.files)},mode=1777"]
     home = "/opt/mlmusic"
-    folders = {PACKAGE: f"{home}/mlmusic", PACKAGE.parent / "datasets": f"{home}/datasets"}
-    for source, target in folders.items():
-        if source.exists():
+    for source in (PACKAGE, PACKAGE.parent / "datasets"):
+        if source.is_dir():
+            target = f"{home}/{source.name}"
             command += ["--mount", f"type=bind,source={source},target={target},readonly"]
     environment = _environment("/tmp")
-    for name in ("MLMUSIC_CACHE", "MLMUSIC_DATA", "LD_LIBRARY_PATH", "SYSTEMROOT"):
-        environment.pop(name, None)
+    for name in ("MLMUSIC_CACHE", "MLMUSIC_DATA", "LD_LIBRARY_PATH", "PATH"):
+        environment.pop(name, None)  # those of this machine
     environment["PYTHONPATH"] = home
     for name, value in environment.items():
         command += ["--env", f"{name}={value}"]
     command += [image, "python", "-m", "mlmusic.grading.sandbox.inside"]
-    return Plan(command, dict(os.environ))  # the client's own settings; the container sees none
+    # The docker command itself needs its own settings; the container sees none of them.
+    return Plan(command, dict(os.environ), image=True)
 
 
 # Which kinds work here --------------------------------------------------------------------------
@@ -258,17 +319,9 @@ def why_not(kind: str) -> str | None:
     from mlmusic.grading.sandbox.client import Sandbox
 
     try:
-        if kind == "landlock":
-            abi = linux.landlock_abi()
-            if abi < 3:
-                have = f"version {abi}" if abi else "none"
-                return f"landlock needs Linux 6.2 or newer with Landlock version 3; here is {have}"
-        sandbox = Sandbox(kind)
-        try:
+        with Sandbox(kind) as sandbox:
             sandbox.start()
             sandbox.request("exec", seconds=10, source="")
-        finally:
-            sandbox.close()
     except SandboxUnavailable as error:
         return str(error)
     except Exception as error:
@@ -284,19 +337,18 @@ def choose(kind: str) -> str:
     ValueError
         If the kind is unknown.
     SandboxUnavailable
-        If it doesn't work here; the message says what to install.
+        If none works here; the message says what to install.
     """
     if kind == "auto":
-        reasons = {}
+        reasons = []
         for candidate in KINDS:
             reason = why_not(candidate)
             if reason is None:
                 return candidate
-            reasons[candidate] = reason
+            reasons.append(reason)
         raise SandboxUnavailable(
-            "no sandbox works here: install bubblewrap (Linux) or Docker; "
-            + "; ".join(reasons.values())
+            f"no sandbox works here: install bubblewrap (Linux) or Docker ({'; '.join(reasons)})"
         )
-    if kind != "none" and kind not in KINDS:
+    if kind not in (*KINDS, "none"):
         raise ValueError(f"unknown sandbox {kind!r}: there are auto, {', '.join(KINDS)} and none")
     return kind

@@ -150,7 +150,8 @@ mq_timedreceive 243 183 mq_timedsend 242 182 mq_unlink 241 181 msgctl 71 187 msg
 msgrcv 70 188 msgsnd 69 189 name_to_handle_at 303 264 nfsservctl 180 42 open_by_handle_at 304 265
 open_tree 428 428 perf_event_open 298 241 personality 135 92 pidfd_getfd 438 438
 pidfd_send_signal 424 424 pivot_root 155 41 prlimit64 302 261 process_madvise 440 440
-process_mrelease 448 448 process_vm_readv 310 270 process_vm_writev 311 271 ptrace 101 117
+prctl 157 167 process_mrelease 448 448 process_vm_readv 310 270 process_vm_writev 311 271
+ptrace 101 117
 quotactl 179 60 quotactl_fd 443 443 reboot 169 142 removexattr 197 14 request_key 249 218
 rt_sigqueueinfo 129 138 rt_tgsigqueueinfo 297 240 sched_setaffinity 203 122 sched_setattr 314 274
 sched_setparam 142 118 sched_setscheduler 144 119 semctl 66 191 semget 64 190 semop 65 193
@@ -189,7 +190,7 @@ _AF_UNIX, _SOCK_STREAM, _SOCK_SEQPACKET = 1, 1, 5
 
 @dataclass(frozen=True)
 class Check:
-    """A condition on an argument: masked, it must (not) be one of some values, or the call fails."""
+    """A condition on an argument: it must (not) be one of some values, or the call fails."""
 
     argument: int
     values: tuple[int, ...]
@@ -232,6 +233,8 @@ def student_rules(*, namespaces: bool, scoped: bool, pid: int, zygote: int) -> d
     rules = {name: Rule() for name in _NEVER}
     own = Check(0, (0, pid))
     rules |= {name: Rule(checks=(own,)) for name in _ON_A_PROCESS}
+    # It must go on dying with the warm process.
+    rules["prctl"] = Rule(checks=(Check(0, (_PR_SET_PDEATHSIG,), allowed=False),))
     rules["setpriority"] = Rule(checks=(Check(0, (0,)), Check(1, (0, pid))))
     rules["clone3"] = Rule(errno.ENOSYS)  # its flags lie in memory; the C library then uses clone
     rules["clone"] = Rule(checks=(Check(0, (0,), mask=_CLONE_NEW),))

@@ -1,93 +1,25 @@
-"""The process in which one student's code runs: what it may do, and the requests it answers."""
+"""The process in which one student's code runs, and the requests that it answers."""
 
 from __future__ import annotations
 
 import builtins
+import getpass
 import io
 import operator
-import os
-import random
 import re
-import resource
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from mlmusic.grading import codec
-from mlmusic.grading.codec import Callback, CodecError, Handle
-from mlmusic.grading.sandbox import linux
+from mlmusic.grading.codec import Callback, Handle
 from mlmusic.grading.sandbox.cells import Cells, line_in, nearest_builtin
 
 _ADDRESS = re.compile(r"(?<= at )0x[0-9A-Fa-f]+|\b0x[0-9A-Fa-f]{9,16}\b")
 _LONGEST_MESSAGE = 500
-
-
-# What it may do -----------------------------------------------------------------------------------
-
-
-def confine(setting: dict[str, Any], zygote: int) -> None:
-    """Take everything from this process that a student's code doesn't need."""
-    limits = setting["limits"]
-    kind = setting["kind"]
-    data = _data_size()
-    ceilings = {
-        resource.RLIMIT_CPU: int(limits["total"]) + 10,
-        resource.RLIMIT_FSIZE: limits["files"],
-        resource.RLIMIT_NOFILE: 256,
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_STACK: 64 << 20,
-    }
-    if data is not None:
-        ceilings[resource.RLIMIT_DATA] = data + limits["memory"]
-    if setting["count_processes"]:
-        ceilings[resource.RLIMIT_NPROC] = limits["processes"]
-    for what, ceiling in ceilings.items():
-        soft, hard = resource.getrlimit(what)
-        if hard != resource.RLIM_INFINITY:
-            ceiling = min(ceiling, hard)
-        soft = ceiling if soft == resource.RLIM_INFINITY else min(soft, ceiling)
-        resource.setrlimit(what, (soft, ceiling))
-    if kind == "none":
-        return
-    linux.no_new_privileges()
-    linux.set_dumpable(True)  # else its own /proc/self isn't its own
-    namespaces = kind != "landlock"
-    if linux.landlock_abi():
-        write = [setting["temp"], "/dev/null"]
-        if namespaces:
-            linux.landlock([*write, "/dev/shm"])
-        else:
-            linux.landlock(write, read=[*setting["read"], "/dev/urandom"])
-    linux.seccomp(
-        linux.student_rules(
-            namespaces=namespaces,
-            scoped=linux.landlock_abi() >= 6,
-            pid=os.getpid(),
-            zygote=zygote,
-        )
-    )
-
-
-def _data_size() -> int | None:
-    """Return the bytes of private memory that this process has already; None if unknown."""
-    try:
-        with open("/proc/self/status") as file:
-            return next(int(line.split()[1]) << 10 for line in file if line.startswith("VmData"))
-    except (OSError, StopIteration):
-        return None
-
-
-def seed() -> None:
-    """Seed every source of random numbers, unseeded generators too, with fixed numbers."""
-    random.seed(0)
-    if numpy := sys.modules.get("numpy"):
-        numpy.random.seed(0)
-        # Where NumPy takes the seed of default_rng() and the like from.
-        numpy.random.bit_generator.randbits = random.Random(0).getrandbits
-    if torch := sys.modules.get("torch"):
-        torch.manual_seed(0)
+_LONGEST_TEXT = 10_000  # of str() and repr()
 
 
 class Printed(io.TextIOBase):
@@ -103,9 +35,11 @@ class Printed(io.TextIOBase):
         self.buffer = _Bytes(self)
 
     def writable(self) -> bool:
+        """Return True."""
         return True
 
     def write(self, text: str) -> int:
+        """Keep the text as long as there is room."""
         if self._room > 0:
             self._parts.append(text[: self._room])
             self._room -= len(self._parts[-1])
@@ -119,6 +53,8 @@ class Printed(io.TextIOBase):
 
 
 class _Bytes(io.RawIOBase):
+    """What `sys.stdout.buffer` is."""
+
     def __init__(self, text: Printed) -> None:
         self._text = text
 
@@ -130,24 +66,32 @@ class _Bytes(io.RawIOBase):
         return len(data)
 
 
-# The requests it answers --------------------------------------------------------------------------
-
-
 class Student:
-    """Answers requests over a socket, one at a time."""
+    """Answers requests over a socket, one at a time.
+
+    Parameters
+    ----------
+    connection : socket
+        Leads to the warm process.
+    cells : Cells
+        The namespace, with what the public cells have defined.
+    setting : dict
+        What the trusted side has told the warm process.
+    """
 
     def __init__(self, connection: socket.socket, cells: Cells, setting: dict[str, Any]) -> None:
         self._connection = connection
         self._cells = cells
         self._temp = setting["temp"]
-        self._out = Printed(setting["limits"]["text"])
-        self._error_out = Printed(0)
-        self._objects: list[Any] = []
+        self._out = Printed(int(setting["limits"]["text"]))
+        self._objects: list[Any] = []  # what handles stand for; kept, so that ids stay theirs
+        self._functions: dict[int, tuple[Any, Callback]] = {}  # of the trusted side, by id()
+        self._pending: dict[int, BaseException] = {}  # of iterators, by id()
         self._request: int | None = None
         self._thread = threading.get_ident()
-        sys.stdout, sys.stderr = self._out, self._error_out
+        sys.stdout, sys.stderr = self._out, Printed(0)
         sys.stdin = io.StringIO()
-        builtins.input = lambda prompt="": ""
+        builtins.input = getpass.getpass = lambda prompt="", *_, **__: ""
 
     def serve(self) -> None:
         """Answer until the other side is gone."""
@@ -171,6 +115,8 @@ class Student:
             self._request = None
             self._connection.sendall(reply)
 
+    # Messages ---------------------------------------------------------------------------------
+
     def _read(self, size: int) -> bytes:
         data = bytearray()
         while len(data) < size:
@@ -188,70 +134,63 @@ class Student:
         return codec.decode(header, blobs, lambda number, _: self._objects[number], self._function)
 
     def _keep(self, value: Any) -> Handle | Callback:
-        if isinstance(getattr(value, "_mlmusic_callback", None), Callback):
-            return value._mlmusic_callback
+        if id(value) in self._functions:
+            return self._functions[id(value)][1]
         self._objects.append(value)
         return Handle(len(self._objects) - 1, _facts(value))
 
     def _function(self, number: int) -> Callable[..., Any]:
-        """Make a function that asks the trusted side to call its own."""
+        """Make a function that has the trusted side call its own."""
 
         def function(*args: Any, **kwargs: Any) -> Any:
             if self._request is None or threading.get_ident() != self._thread:
                 raise RuntimeError("this function can be called only while your own is running")
             call = {"callback": number, "args": list(args), "kwargs": kwargs}
             self._connection.sendall(self._pack("callback", call))
-            (answered, kind, header), blobs = codec.read_message(self._read)
+            (_, kind, header), blobs = codec.read_message(self._read)
             value = self._decode(header, blobs)
-            if answered != self._request or kind != "value":
-                raise getattr(builtins, value["type"] or "", RuntimeError)(value["message"])
+            if kind == "error":
+                raise getattr(builtins, value["type"])(value["message"])
             return value
 
-        function._mlmusic_callback = Callback(number)
+        self._functions[id(function)] = function, Callback(number)
         return function
 
     def _described(self, error: BaseException) -> dict[str, Any]:
-        line = None
-        trace = error.__traceback__
-        while trace is not None:
-            if trace.tb_frame.f_code.co_filename.startswith("<cell "):
-                line = trace.tb_lineno
-            trace = trace.tb_next
         return {
             "type": nearest_builtin(error),
             "name": type(error).__name__[:100],
-            "message": self._text(error),
-            "line": line,
+            "message": self._text(error, _LONGEST_MESSAGE),
+            "line": line_in(error),
         }
 
-    def _text(self, value: Any, longest: int = _LONGEST_MESSAGE) -> str:
+    def _text(self, value: Any, longest: int) -> str:
         """Return str(value), the same at every run, and without halves of characters."""
         try:
             text = str.__str__(str(value))
         except BaseException:
             text = f"a {type(value).__name__} that can't be printed"
-        return self._same(text)[:longest]
+        return self._same(text[: 2 * longest])[:longest]
 
     def _same(self, text: str) -> str:
         text = _ADDRESS.sub("0x…", text.replace(self._temp, "/tmp"))
         return text.encode("utf-8", "replace").decode()
 
-    # Operations
+    # Operations -------------------------------------------------------------------------------
 
     def execute(self, source: str, mode: str = "all") -> dict[str, Any]:
-        """Run a cell."""
+        """Run a cell; see `Cells.run`."""
+        self._out.take()
         error, line, notes = self._cells.run(source, mode)
         described = None
         if error is not None:
-            name = type(error).__name__[:100]
-            described = {"type": name, "message": self._text(error), "line": line}
+            described = self._described(error)
+            described |= {"type": described.pop("name"), "line": line}
+        notes = [self._same(note) for note in notes]
         return {"error": described, "printed": self._same(self._out.take()), "notes": notes}
 
     def get(self, name: str) -> Any:
         """Return what a name stands for."""
-        return self._named(name)
-
-    def _named(self, name: str) -> Any:
         try:
             return self._cells.names[name]
         except KeyError:
@@ -260,51 +199,58 @@ class Student:
     def call(
         self,
         target: Any,
-        args: list[Any] | tuple[Any, ...] = (),
+        args: Sequence[Any] = (),
         kwargs: dict[str, Any] | None = None,
         back: bool = False,
         printed: bool = False,
     ) -> Any:
-        """Call a function."""
+        """Call a function; return its value, and what else is asked for."""
         function = self._target(target)
         args = list(args)
         self._out.take()
-        value = function(*args, **(kwargs or {}))
-        if not back and not printed:
-            return value
-        extra = [args] if back else []
-        return [value, *extra, *([self._same(self._out.take())] if printed else [])]
+        answer = [function(*args, **(kwargs or {}))]
+        if back:
+            answer.append(args)
+        if printed:
+            answer.append(self._same(self._out.take()))
+        return answer if back or printed else answer[0]
 
     def _target(self, target: Any) -> Any:
         if type(target) is str:
-            return self._named(target)
+            return self.get(target)
         return self._objects[target] if type(target) is int else target
 
-    def do(self, what: str, target: Any, args: list[Any] | tuple[Any, ...] = ()) -> Any:
+    def do(self, what: str, target: Any, args: Sequence[Any] = ()) -> Any:
         """Do something else with an object."""
         target = self._target(target)
         if what == "iter":
-            self._objects.append(iter(target))
-            return Handle(len(self._objects) - 1, _facts(self._objects[-1]))
+            # As an object: a list's iterator isn't plain data, but a subclass of one might be.
+            return self._keep(iter(target))
         if what == "next":
-            return [next(target) for _ in range(1)] if not args else _several(target, *args)
+            return self._next(target, *args)
         if what == "await":
             return self._cells.wait(target)
         if what == "isinstance":
             return isinstance(target, tuple(map(_class_named, args)))
         if what in ("str", "repr"):
-            text = str(target) if what == "str" else repr(target)
-            return self._text(text, 10_000)
+            return self._text(str(target) if what == "str" else repr(target), _LONGEST_TEXT)
         return _ACTIONS[what](target, *args)
 
-
-def _several(iterator: Any, most: int) -> list[Any]:
-    items = []
-    for item in iterator:
-        items.append(item)
-        if len(items) == most:
-            break
-    return items
+    def _next(self, iterator: Iterator[Any], most: int = 1) -> list[Any]:
+        """Return the next items; what is raised after some of them is raised the next time."""
+        items: list[Any] = []
+        try:
+            if id(iterator) in self._pending:
+                raise self._pending.pop(id(iterator))
+            while len(items) < most:
+                items.append(next(iterator))
+        except StopIteration:
+            pass
+        except BaseException as error:
+            if not items:
+                raise
+            self._pending[id(iterator)] = error
+        return items
 
 
 def _class_named(kind: Any) -> Any:
@@ -312,10 +258,8 @@ def _class_named(kind: Any) -> Any:
     if type(kind) is not str:
         return kind
     module, _, name = kind.rpartition(".")
-    found: Any = sys.modules.get(module or "builtins")
-    if found is None:
-        return ()  # nothing can be an instance of what was never imported
-    return getattr(found, name, ())
+    # Nothing can be an instance of what was never imported.
+    return getattr(sys.modules.get(module or "builtins"), name, ())
 
 
 _ACTIONS: dict[str, Callable[..., Any]] = {
@@ -344,19 +288,20 @@ for _word in "add sub mul matmul truediv floordiv mod pow and or xor lshift rshi
 
 
 def _facts(value: Any) -> dict[str, Any]:
+    """Say what can be said about an object without asking it."""
     kind = type(value)
-    what = "class" if isinstance(value, type) else "instance"
+    what = "class" if issubclass(kind, type) else "instance"
     if kind.__name__ in ("function", "method", "builtin_function_or_method"):
         what = "function"
     elif kind.__name__ == "module":
         what = "module"
-    facts = {"type": _word_of(kind), "kind": what, "callable": callable(value)}
+    facts = {"type": _name_of(kind), "kind": what, "callable": callable(value)}
     if what != "instance":
-        facts["name"] = _word_of(value)
+        facts["name"] = _name_of(value)
     return facts
 
 
-def _word_of(value: Any) -> str:
+def _name_of(value: Any) -> str:
     name = getattr(value, "__name__", "")
     name = str.__str__(name) if isinstance(name, str) else ""
     return name.encode("ascii", "replace").decode()[:100]
