@@ -48,7 +48,7 @@ def seed_public() -> None:
 
 def _seed(number: int) -> None:
     random.seed(number)
-    np.random.seed(number % 2**32)  # noqa: NPY002: tests may still use it
+    np.random.seed(number % 2**32)  # noqa: NPY002
     # Where NumPy takes the seed of default_rng() and the like from.
     np.random.bit_generator.randbits = random.Random(number).getrandbits
     _Random.seeds = random.Random(number)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import hashlib
+import importlib
 import io
 import reprlib
 import signal
@@ -14,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlmusic.grading import codec, guard
+from mlmusic.grading import codec, guard, syntax
 from mlmusic.grading.answers import Finder, Submission
 from mlmusic.grading.assignment import Assignment, SourceCell, Test
 from mlmusic.grading.codec import Callback
@@ -52,6 +54,27 @@ class Reference:
     operations: set[tuple[str, str]] = field(default_factory=set)
     in_place: set[str] = field(default_factory=set)
     broken: set[int] = field(default_factory=set)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it in a form that JSON can write."""
+        return {
+            "seed": self.seed,
+            "answers": [[list(key), value] for key, value in self.answers.items()],
+            "operations": sorted(map(list, self.operations)),
+            "in_place": sorted(self.in_place),
+            "broken": sorted(self.broken),
+        }
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Reference:
+        """Make one from what `as_json` has returned."""
+        return cls(
+            seed=values["seed"],
+            answers={tuple(key): _as_tuples(value) for key, value in values["answers"]},
+            operations={tuple(pair) for pair in values["operations"]},
+            in_place=set(values["in_place"]),
+            broken=set(values["broken"]),
+        )
 
 
 class NeedsReference(BaseException):
@@ -97,6 +120,9 @@ class Marker:
     def _warm(self) -> None:
         """Run what doesn't depend on answers, once, and note what each cell binds."""
         with quiet():
+            for name in _modules(self.assignment):
+                with contextlib.suppress(Exception):
+                    importlib.import_module(name)
             guard.install()
             guard.seed_public()
             for cell in self.assignment.cells:
@@ -119,7 +145,6 @@ class Marker:
                 for name in self.assignment.imports
                 if name in self.namespace
             }
-            guard.install()  # torch may have come
 
     def mark(
         self,
@@ -218,10 +243,23 @@ def sandbox_options(assignment: Assignment) -> dict[str, Any]:
     """Return the arguments with which a sandbox for an assignment is made: modules and cells."""
     early = [cell for cell in assignment.cells if cell.early and cell.plain]
     return {
-        "modules": (),
+        "modules": _modules(assignment),
         "cells": tuple(cell.plain for cell in early),
         "limits": assignment.limits,
     }
+
+
+def _modules(assignment: Assignment) -> tuple[str, ...]:
+    """Return the modules that public cells and solutions import: they are imported only once."""
+    found = set()
+    for cell in assignment.program:
+        tree = syntax.parse(cell.source) if cell.role in ("public", "answer", "manual") else None
+        for node in ast.walk(tree) if tree else ():
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+                found.add(node.module)
+    return tuple(sorted(found))
 
 
 def blank_result(assignment: Assignment) -> dict[str, Any]:
@@ -582,6 +620,10 @@ class _Marking:
                 _overwrite(old, new)
             else:
                 self._changed.add(name)
+
+
+def _as_tuples(value: Any) -> Any:
+    return tuple(map(_as_tuples, value)) if isinstance(value, list) else value
 
 
 _SHORT = reprlib.Repr()
