@@ -39,7 +39,7 @@ def deserved(**scores: float | None) -> dict[str, float | None]:
     return {**assignment.FULL, **scores}
 
 
-NOTHING = {**dict.fromkeys(assignment.TASKS, 0.0), assignment.MANUAL: None}
+NOTHING = dict.fromkeys(assignment.TASKS, 0.0)  # says nothing of the question
 
 
 @functools.cache

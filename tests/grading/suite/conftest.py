@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
-import socket
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,7 +33,9 @@ def odd_run(tmp_path_factory: pytest.TempPathFactory) -> Graded:
 def attack_runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, AttackRun]]:
     """All attacks, each followed by a right notebook; one worker for each kind of sandbox."""
     runs = {
-        kind: AttackRun(kind, tmp_path_factory.mktemp(kind)) for kind in KINDS if works(kind) is None
+        kind: AttackRun(kind, tmp_path_factory.mktemp(kind))
+        for kind in KINDS
+        if works(kind) is None
     }
     for run in runs.values():
         run.start()

@@ -690,6 +690,7 @@ def _tabs() -> bytes:
 def _class_filled_into_the_stub() -> bytes:
     """The answer is written below the stub's line, which was never deleted."""
     notebook = empty()
+    answer(notebook, assignment.MANUAL, "Up becomes down.")
     for task in assignment.TASKS:
         stub = get(notebook, task)["source"]
         answer(

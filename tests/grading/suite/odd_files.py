@@ -18,6 +18,7 @@ from .building import (
     code,
     deserved,
     dump,
+    empty,
     file_name,
     find,
     get,
@@ -28,7 +29,6 @@ from .building import (
 )
 
 CASES: list[Case] = []
-UNMARKED = {task: NOTHING[task] for task in assignment.TASKS}  # says nothing of the question
 
 
 def odd(
@@ -45,7 +45,7 @@ def odd(
             made = change(notebook)
             return made if isinstance(made, bytes) else dump(notebook)
 
-        points = UNMARKED if nothing else deserved(**scores)
+        points = NOTHING if nothing else deserved(**scores)
         name = change.__name__
         CASES.append(Case(name, make, points, file or file_name(name), frozenset(flags)))
 
@@ -116,6 +116,11 @@ def right_at_last(nb):
 
 @odd()
 def stub_after_the_answer(nb):
+    insert(nb, "contour", code(get(empty(), "contour")["source"]), after=True)
+
+
+@odd()
+def stub_without_its_docstring_after_the_answer(nb):
     stub = code("def contour(pitches):\n    # YOUR CODE HERE\n    raise NotImplementedError()")
     insert(nb, "contour", stub, after=True)
 
@@ -210,12 +215,12 @@ def same_id_everywhere(nb):
         cell["id"] = "cell"
 
 
-@odd()
+@odd(listening=0)
 def only_the_answers(nb):
     nb["cells"] = [get(nb, task) for task in assignment.TASKS]
 
 
-@odd()
+@odd(listening=0)
 def all_in_one_cell(nb):
     sources = [cell["source"] for cell in nb["cells"] if cell["cell_type"] == "code"]
     nb["cells"] = [code("\n\n".join(sources))]
@@ -268,7 +273,7 @@ def hand_edited_tests(nb):
         answer(nb, f"{task}-visible", f"print({task})")
 
 
-@odd()
+@odd(listening=0)
 def markdown_deleted_and_titles_changed(nb):
     nb["cells"] = [cell for cell in nb["cells"] if cell["cell_type"] == "code"]
     insert(nb, "", markdown("# My homework\n\n## Task 1\n" + "x " * 5000))
@@ -573,7 +578,7 @@ def very_long_name(nb):
     pass
 
 
-@odd(nothing=True, flags=("not answered",))
+@odd(nothing=True)
 def nothing_answered(nb):
     for task in assignment.TASKS:
         remove(nb, task)

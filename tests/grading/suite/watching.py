@@ -32,7 +32,9 @@ class Watched:
         (folder / "secret.txt").write_text("CANARY-8812: nobody may read or change this " * 3)
         self.visits: list[str] = []
         self._sockets: list[socket.socket] = []
-        self._victim = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(9999)"])
+        self._victim = subprocess.Popen(
+            [sys.executable, "-S", "-c", "import time; time.sleep(9999)"]
+        )
         tcp = self._listen(socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0))
         port = tcp.getsockname()[1]
         with contextlib.suppress(OSError):
