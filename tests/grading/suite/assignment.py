@@ -22,7 +22,7 @@ FULL = {**dict.fromkeys(TASKS, 3.0), MANUAL: None}
 POINTS = 23.0
 SECRETS = ("HIDDEN-7041", "SOLUTION-5519")
 # Short, because many of the notebooks below hang on purpose; long enough for a busy machine.
-LIMITS = {"call": 3, "cell": 6, "total": 30}
+LIMITS = {"call": 2, "cell": 4, "total": 15}
 
 SETUP = """\
 import numpy as np

@@ -24,12 +24,28 @@ EVIDENCE = "EVIDENCE-3306"  # spelled in two parts where it stands in code
 
 @dataclass(frozen=True)
 class Attack:
-    """One attack: a cell at the start or the end of an unsolved notebook, and other answers."""
+    """One attack: a cell at the start or the end of an unsolved notebook, and other answers.
+
+    Parameters
+    ----------
+    name : str
+    source : str
+        The cell's code.
+    answers : dict of str to str
+        Tasks that are answered in the ordinary way.
+    scores : dict of str to float
+        The most that each task may get.
+    survives : bool
+        Whether the ordinary answers must get their points in spite of the attack.
+    at_end : bool
+        Whether the cell stands at the end, not at the start.
+    """
 
     name: str
     source: str
     answers: Mapping[str, str]
-    scores: Mapping[str, float | None]
+    scores: Mapping[str, float]
+    survives: bool
     at_end: bool
 
     def make(self, place: Mapping[str, str]) -> bytes:
@@ -58,12 +74,14 @@ class Attacks(list[Attack]):
         source: str,
         answers: Mapping[str, str] | None = None,
         *,
+        survives: bool = False,
         at_end: bool = False,
         **scores: float,
     ) -> None:
-        """Add an attack; keywords name the tasks that deserve points."""
-        deserved = {**NOTHING, **scores}
-        self.append(Attack(name, source, answers or {}, deserved, at_end))
+        """Add an attack; keywords name the tasks that deserve points, beside those answered."""
+        answers = answers or {}
+        deserved = {**NOTHING, **dict.fromkeys(answers, 3.0), **scores}
+        self.append(Attack(name, source, answers, deserved, survives, at_end))
 
     def giving(self, name: str, value: str, before: str = "", **scores: float) -> None:
         """Add an attack that defines every name, and gives the same value everywhere."""
@@ -78,7 +96,8 @@ TELL = """
 found = []
 
 def contour(*args):
-    raise RuntimeError("EVIDENCE" + "-3306 " + repr(found)[:300])
+    if found:
+        raise RuntimeError("EVIDENCE" + "-3306 " + repr(found)[:300])
 
 def tell(*texts):
     for text in texts:

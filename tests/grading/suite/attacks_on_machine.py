@@ -49,13 +49,13 @@ quiet(os.killpg, os.getpgid(os.getppid()), signal.{_signal})
 """,
         ONE,
     )
-add("SIGKILL to itself", PIDS + "\nos.kill(os.getpid(), signal.SIGKILL)", ONE, transpose=3)
-add("SIGSTOP to itself", PIDS + "\nos.kill(os.getpid(), signal.SIGSTOP)", ONE, transpose=3)
+add("SIGKILL to itself", PIDS + "\nos.kill(os.getpid(), signal.SIGKILL)", ONE, survives=True)
+add("SIGSTOP to itself", PIDS + "\nos.kill(os.getpid(), signal.SIGSTOP)", ONE, survives=True)
 add(
     "stop while a call is running",
     PIDS + "\ndef contour(pitches):\n    os.kill(os.getpid(), signal.SIGSTOP)",
     ONE,
-    transpose=3,
+    survives=True,
 )
 add(
     "limits and priorities of others",
@@ -75,7 +75,7 @@ quiet(os.setpriority, os.PRIO_USER, 0, 19)
 quiet(os.setpriority, os.PRIO_PGRP, os.getpgid(0), 19)
 """,
     ONE,
-    transpose=3,
+    survives=True,
 )
 add(
     "memory of others",
@@ -173,7 +173,7 @@ quiet(os.system, "(setsid sh -c 'trap \\"\\" TERM HUP INT; sleep 600; : @MARKER@
 threading.Thread(target=linger, args=("",), daemon=False).start()
 """,
     ONE,
-    transpose=3,
+    survives=True,
 )
 add(
     "fork bomb",
@@ -273,7 +273,7 @@ for call in (
     quiet(call)
 """,
     ONE,
-    transpose=3,
+    survives=True,
 )
 add(
     "a real-time loop",
@@ -284,7 +284,7 @@ while True:
     pass
 """,
     ONE,
-    transpose=3,
+    survives=True,
 )
 
 # --- files ----------------------------------------------------------------------------------------
@@ -378,7 +378,7 @@ add(
     quiet(lambda: fcntl.flock(held, fcntl.LOCK_EX))
     """,
     ONE,
-    transpose=3,
+    survives=True,
 )
 add(
     "fill the disk",
@@ -420,7 +420,7 @@ add(
     "import os, sys\nfor _ in range(1000):\n    sys.stderr.write(line)\n"
     "    sys.stdout.buffer.write(b'y' * 1_000_000)\n    os.write(1, b'z' * 1_000_000)",
     ONE,
-    transpose=3,
+    survives=True,
 )
 add(
     "all file numbers",
@@ -469,7 +469,7 @@ add(
         libc.connect(number, address, 16)
     """,
     ONE,
-    transpose=3,
+    survives=True,
 )
 add(
     "wait for visitors",
@@ -486,7 +486,7 @@ add(
             pass
     """,
     ONE,
-    transpose=3,
+    survives=True,
 )
 
 # --- whoever comes next -----------------------------------------------------------------------------
@@ -576,7 +576,7 @@ add(
     quiet(lambda: libc.prctl(15, b"@MARKER@", 0, 0, 0))
     """,
     ONE,
-    transpose=3,
+    survives=True,
 )
 # Is graded right after the one above.
 add(
@@ -616,5 +616,5 @@ if hasattr(__import__("builtins"), "POISONED"):
     found.append("a poisoned module")
 """,
     ONE,
-    transpose=3,
+    survives=True,
 )

@@ -356,7 +356,7 @@ def contour(pitches):
     drip()
 """,
     {"transpose": assignment.right_answer("transpose")},
-    transpose=3,
+    survives=True,
 )
 add(
     "forge: a gigabyte instead of an answer",
@@ -368,7 +368,7 @@ def contour(pitches):
         say(piece)
 """,
     {"transpose": assignment.right_answer("transpose")},
-    transpose=3,
+    survives=True,
 )
 add(
     "threads race the answer",
