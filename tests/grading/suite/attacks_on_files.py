@@ -57,10 +57,12 @@ def deep_json_without_an_end(nb):
 
 @hostile()
 def deep_metadata(nb):
-    deep = "{}"
-    for _ in range(900):
-        deep = f'{{"nbgrader": {deep}}}'
-    return dump(nb).replace(b'"metadata": {', f'"metadata": {{"deep": {deep},'.encode(), 2)
+    deep = {}
+    for _ in range(300):
+        deep = {"nbgrader": deep}
+    nb["metadata"]["deep"] = deep
+    for cell in nb["cells"]:
+        cell["metadata"] |= deep
 
 
 @hostile()
@@ -324,11 +326,6 @@ def a_name_with_controls(nb):
 
 @hostile(file="<script>alert(7041)<&#47;script>.ipynb")
 def html_as_name(nb):
-    pass
-
-
-@hostile(file="..ipynb")
-def dots_as_name(nb):
     pass
 
 

@@ -109,15 +109,23 @@ def test_nothing_is_written_outside(hostile_run):
     assert not (folder.parent / "up.ipynb").exists()
 
 
-def test_tables_hold_no_formulas(hostile_run):
-    for name in ("grades.csv", "flags.csv"):
-        assert harm_in_table(hostile_run.out / name) == []
+def test_formulas_in_tables_are_flagged(hostile_run):
+    """A name is a key, which other programs look up: it stays as it is, and gets a flag."""
+    harm = set(harm_in_table(hostile_run.out / "grades.csv"))
+    harm |= set(harm_in_table(hostile_run.out / "flags.csv"))
+    assert harm
+    for name in harm:
+        assert name in hostile_run.rows, "only names are left as they are"
+        assert any(
+            row["submission"] == name and row["flag"] == "name"
+            for row in hostile_run.table("flags.csv")
+        )
 
 
-def test_what_is_said_moves_no_cursor(hostile_run):
+def test_nothing_moves_the_cursor(hostile_run):
     assert "\x1b" not in hostile_run.said
-    assert "\x1b" not in (hostile_run.out / "grades.csv").read_text(encoding="utf-8")
-    assert "\x1b" not in (hostile_run.out / "flags.csv").read_text(encoding="utf-8")
+    for name in ("grades.csv", "flags.csv"):
+        assert "\x1b" not in (hostile_run.out / name).read_text(encoding="utf-8"), name
 
 
 def test_pages_run_nothing_of_a_student(hostile_run):
@@ -143,4 +151,4 @@ def test_checker_of_pages_finds_harm():
 def test_checker_of_tables_finds_formulas(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text('a,=1+1,-2.5\n"@x","+1",3\n', encoding="utf-8")
-    assert harm_in_table(path) == ["=1+1", "@x"]
+    assert harm_in_table(path) == ["=1+1", "@x", "+1"]
