@@ -83,12 +83,15 @@ class Attacks(list[Attack]):
         deserved = {**NOTHING, **dict.fromkeys(answers, 3.0), **scores}
         self.append(Attack(name, source, answers, deserved, survives, at_end))
 
-    def giving(self, name: str, value: str, before: str = "", **scores: float) -> None:
-        """Add an attack that defines every name, and gives the same value everywhere."""
-        names = " = ".join(task for task in assignment.TASKS if task != "scale")
+    def giving(
+        self, name: str, value: str, before: str = "", only: tuple[str, ...] = assignment.TASKS
+    ) -> None:
+        """Add an attack that defines all names, or only some, and gives one value everywhere."""
         lines = textwrap.dedent(before).strip("\n")
-        source = f"{lines}\n{names} = lambda *args, **kwargs: {value}\nscale = {value}"
-        self.add(name, source, at_end=True, **scores)
+        names = "".join(f"{task} = " for task in only if task != "scale")
+        last = f"scale = {value}" if "scale" in only else ""
+        source = f"{lines}\n{names}lambda *args, **kwargs: {value}\n{last}"
+        self.add(name, source, at_end=True)
 
 
 # Shows what was found in the message of a visible test.

@@ -20,15 +20,18 @@ giving("deep dicts", "deep", DEEP.replace("[deep]", "{'a': deep}"))
 giving("deep tuples as keys", "{deep: 1}", DEEP.replace("[]", "()").replace("[deep]", "(deep,)"))
 giving("a list that contains itself", "loop", "loop = []\nloop.append(loop)")
 giving(
-    "a shared list that unfolds", "wide", "wide = [1.0]\nfor _ in range(30):\n    wide = [wide] * 8"
+    "a shared list that unfolds",
+    "wide",
+    "wide = [1.0]\nfor _ in range(30):\n    wide = [wide] * 8",
+    only=("transpose", "Motif"),
 )
-giving("many values", "list(range(5_000_000))")
-giving("many objects", "[object() for _ in range(300_000)]")
+giving("many values", "list(range(5_000_000))", only=("transpose", "Motif"))
+giving("many objects", "[object() for _ in range(300_000)]", only=("transpose", "Motif"))
 giving("a huge number", "10 ** 3999")
 giving("a number without an end", "1 << 40_000_000")
 giving("a huge fraction", "Fraction(10**3999, 7)", "from fractions import Fraction")
 giving("a huge decimal", "Decimal('1E+999999')", "from decimal import Decimal")
-giving("a huge text", "'x' * 100_000_000")
+giving("a huge text", "'x' * 100_000_000", only=("transpose", "Motif"))
 giving("text with half a character", "'\\ud800' * 20")
 giving("an array larger than memory", "np.broadcast_to(np.float64(440), (10**12,))")
 giving("a tensor larger than memory", "torch.zeros(1).expand(10**12)")
@@ -63,7 +66,11 @@ giving(
         return made * 2
     """,
 )
-giving("keys that all collide", "{i * (2**61 - 1): 0 for i in range(20_000)}")
+giving(
+    "keys that all collide",
+    "{i * (2**61 - 1): 0 for i in range(20_000)}",
+    only=("transpose", "Motif"),
+)
 giving("keys that can't be hashed", "{frozenset(): []}")
 giving(
     "names that hide methods",
@@ -106,6 +113,7 @@ giving(
         def __getattribute__(self, name):
             time.sleep(10**6)
     """,
+    only=("transpose", "Motif"),
 )
 giving(
     "an object whose length hangs",
@@ -117,6 +125,7 @@ giving(
         __len__ = __iter__ = __getitem__ = __str__ = __repr__ = lambda self, *_: time.sleep(10**6)
         pitches = shape = property(lambda self: time.sleep(10**6))
     """,
+    only=("transpose", "Motif"),
 )
 giving(
     "an object with odd attributes",
@@ -154,6 +163,7 @@ giving(
         __iter__ = lambda self: iter([Down() for _ in range(50)])
         __call__ = __getitem__ = lambda self, *args, **kwargs: Down()
     """,
+    only=("transpose", "Motif"),
 )
 add(
     "names that hang when they are looked up",
@@ -209,7 +219,7 @@ def say(data):
 
 
 def forging(name: str, header: str, blobs: str = "[]", lengths: str = "None") -> None:
-    """Add an attack in which every answer has the same header, whatever was asked."""
+    """Add an attack in which every answer of a call has the same header."""
     add(
         f"forge: {name}",
         FIND

@@ -9,11 +9,12 @@ import pytest
 
 pytest.importorskip("nbgrader", reason="nbgrader makes the exercise (extra 'grade')")
 
-from . import attacks  # noqa: E402
-from .building import dump, right  # noqa: E402
-from .odd import ODD  # noqa: E402
-from .running import Graded, Run  # noqa: E402
-from .watching import Watched  # noqa: E402
+from . import attacks
+from .attacking import Attack
+from .building import dump, right
+from .odd import ODD
+from .running import Graded, Run
+from .watching import Watched
 
 KINDS = ("bwrap", "landlock")
 
@@ -65,8 +66,8 @@ def attack_run(request: pytest.FixtureRequest) -> AttackRun:
 class AttackRun:
     """A folder full of attacks, what they must not touch, and the run over them."""
 
-    def __init__(self, kind: str, folder: Path) -> None:
-        self.kind, self.folder = kind, folder
+    def __init__(self, kind: str, folder: Path, chosen: list[Attack]) -> None:
+        self.kind, self.folder, self.attacks = kind, folder, chosen
         self.submissions = folder / "submissions"
         self.submissions.mkdir()
         self.watched = Watched(folder / "canary")
@@ -81,7 +82,7 @@ class AttackRun:
             "SUBMISSIONS": str(self.submissions),
         }
         solved = dump(right())
-        for attack in attacks.ATTACKS:
+        for attack in self.attacks:
             name = attacks.file_of(attack)
             (self.submissions / name).write_bytes(attack.make(place))
             (self.submissions / attacks.next_to(name)).write_bytes(solved)

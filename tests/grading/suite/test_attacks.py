@@ -26,30 +26,27 @@ def next_name(attack: Attack) -> str:
     return attacks.next_to(attacks.file_of(attack)).removesuffix(".ipynb")
 
 
-@pytest.mark.parametrize("attack", attacks.ATTACKS, ids=by_name)
-class TestAttack:
-    def test_gains_nothing(self, attack_run, attack):
-        graded, name = attack_run.graded, name_of(attack)
-        found = graded.scores(name, attack.scores)
-        gained = {task: found[task] for task in found if found[task] > attack.scores[task]}
-        assert not gained, graded.why(name)
+@pytest.fixture(params=attacks.ATTACKS, ids=by_name)
+def attack(request, attack_run):
+    if request.param not in attack_run.attacks:
+        pytest.skip("runs in the other kind of sandbox (here: MLMUSIC_ALL_ATTACKS=1)")
+    return request.param
 
-    def test_loses_no_deserved_point(self, attack_run, attack):
-        graded, name = attack_run.graded, name_of(attack)
-        if attack.survives:
-            found = graded.scores(name, attack.answers)
-            assert found == dict.fromkeys(attack.answers, 3.0), graded.why(name)
 
-    def test_finds_out_nothing(self, attack_run, attack):
-        graded, name = attack_run.graded, name_of(attack)
-        for text in (graded.raw[name], page_of(graded, name)):
-            for word in (EVIDENCE, "CANARY-8812", "MESSAGE-4477"):
-                assert word not in text, text[max(0, text.index(word) - 50) :][:500]
-
-    def test_right_notebook_graded_next_is_full(self, attack_run, attack):
-        graded, name = attack_run.graded, next_name(attack)
-        assert graded.scores(name, assignment.FULL) == assignment.FULL, graded.why(name)
-        assert not graded.flags(name)
+def test_attack_gains_nothing_and_the_next_one_is_full(attack_run, attack):
+    graded, name = attack_run.graded, name_of(attack)
+    found = graded.scores(name, attack.scores)
+    gained = {task: found[task] for task in found if found[task] > attack.scores[task]}
+    assert not gained, graded.why(name)
+    if attack.survives:
+        for task in attack.answers:
+            assert found[task] == 3, graded.why(name)
+    for text in (graded.raw[name], page_of(graded, name)):
+        for word in (EVIDENCE, "CANARY-8812", "MESSAGE-4477"):
+            assert word not in text, text[max(0, text.find(word) - 50) :][:500]
+    after = next_name(attack)
+    assert graded.scores(after, assignment.FULL) == assignment.FULL, graded.why(after)
+    assert not graded.flags(after)
 
 
 def page_of(graded, name):
@@ -58,7 +55,7 @@ def page_of(graded, name):
 
 
 def test_batch_goes_on_to_its_end(attack_run):
-    assert len(attack_run.graded.rows) == 2 * len(attacks.ATTACKS)
+    assert len(attack_run.graded.rows) == 2 * len(attack_run.attacks)
     assert attack_run.graded.status == 3
     assert len(attacks.ATTACKS) >= 70
 
@@ -79,7 +76,7 @@ def test_folder_of_results_holds_results_only(attack_run):
     found = {path.name for path in attack_run.run.out.iterdir() if not path.name.startswith(".")}
     assert found == expected
     for folder in ("results", "feedback"):
-        assert len(list((attack_run.run.out / folder).iterdir())) == 2 * len(attacks.ATTACKS)
+        assert len(list((attack_run.run.out / folder).iterdir())) == 2 * len(attack_run.attacks)
 
 
 def test_nothing_is_left_behind(attack_run):
