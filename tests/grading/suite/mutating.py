@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from random import Random
 from typing import Any
@@ -59,11 +60,11 @@ def of_structure(value: Any, random: Random) -> Any:
     for _ in range(random.choice((1, 1, 2, 5))):
         places = list(_places(value))
         if not places:
-            return random.choice(ODD_VALUES)
+            return _odd(random)
         holder, key = random.choice(places)
         kind = random.randrange(6)
         if kind == 0:
-            holder[key] = random.choice(ODD_VALUES)
+            holder[key] = _odd(random)
         elif kind == 1:
             del holder[key]
         elif kind == 2 and isinstance(holder, list):
@@ -76,7 +77,7 @@ def of_structure(value: Any, random: Random) -> Any:
         elif isinstance(holder[key], str):
             holder[key] = of_text(holder[key], random)
         if _is_knotted(value):
-            return random.choice(ODD_VALUES)
+            return _odd(random)
     return value
 
 
@@ -98,6 +99,10 @@ def of_text(text: str, random: Random) -> str:
         other = random.randrange(len(lines))
         lines[at], lines[other] = lines[other], lines[at]
     return "\n".join(lines)
+
+
+def _odd(random: Random) -> Any:
+    return copy.deepcopy(random.choice(ODD_VALUES))  # the next mutation may change it in place
 
 
 def _places(value: Any) -> list[tuple[Any, Any]]:
