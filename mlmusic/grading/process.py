@@ -11,9 +11,9 @@ from typing import Any
 
 from mlmusic.grading.codec import CodecError, Handle
 from mlmusic.grading.errors import Lost, error_class, raised
-from mlmusic.grading.outgoing import NeedsExport, Outgoing
 from mlmusic.grading.incoming import Incoming
 from mlmusic.grading.limits import Limits
+from mlmusic.grading.outgoing import NeedsExport, Outgoing
 from mlmusic.grading.remote import OPERATORS, Remote, RemoteFunction, is_stand_in, waiting
 from mlmusic.grading.sandbox import Sandbox, StudentDied, StudentError, StudentTimeout
 
