@@ -59,6 +59,8 @@ class Submission:
         For each task, the saved outputs that belong to it: untrusted.
     positions : dict of str to int
         For each test that stands in the notebook, how many steps come before it.
+    redefined : dict of str to set of str
+        For each of them, the names that are bound above it and once more below.
     flags : list of dict
         What is odd, each ``{"kind", "detail"}``.
     """
@@ -67,6 +69,7 @@ class Submission:
     answers: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     positions: dict[str, int] = field(default_factory=dict)
+    redefined: dict[str, set[str]] = field(default_factory=dict)
     flags: list[dict[str, str]] = field(default_factory=list)
 
     def source_of(self, name: str) -> str:
@@ -165,6 +168,11 @@ class Finder:
                     found.steps.append(Step(number, source))
             elif match.role == "test":
                 found.positions[match.id] = len(found.steps)
+                above, below = (
+                    {name for index, names in bound.items() for name in names if side(index)}
+                    for side in (cell.index.__gt__, cell.index.__lt__)
+                )
+                found.redefined[match.id] = above & below & match.names.mentioned
                 if self._helpers[match.id] & mentioned:  # the student uses what a test defines
                     found.steps.append(Step(number, match.released, student=False, mode="defs"))
             elif match.plain and not match.early:
@@ -228,11 +236,22 @@ class Finder:
         for node in tree.body if tree else ():
             name = getattr(node, "name", None)
             same = self._asserts if isinstance(node, ast.Assert) else self._stubs.get(name, ())
-            if same and syntax.fingerprint(node) in same:
+            if (same and syntax.fingerprint(node) in same) or self._is_stub(node):
                 unwanted.append(node)
         if not unwanted:
             return source
         return syntax.without(syntax.python_of(source), unwanted)
+
+    def _is_stub(self, node: ast.stmt) -> bool:
+        """Whether a function that was asked for does nothing but say that it isn't there."""
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            return False
+        body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+        if node.name not in self._assignment.expected or len(body) != 1:
+            return False
+        error = getattr(body[0], "exc", None)
+        error = error.func if isinstance(error, ast.Call) else error
+        return isinstance(error, ast.Name) and error.id == "NotImplementedError"
 
     def _missing(
         self,

@@ -31,7 +31,14 @@ class Cells:
     only_definitions : bool
         Whether students' cells run in mode "defs".
     contested : dict of str to set of str
-        For each test, the names that have to be remembered as they are where it stands.
+        For each test, the names that get another value below it in the source itself.
+
+    Attributes
+    ----------
+    flags : list of dict
+        What was odd.
+    remembered : dict
+        For a test and a name that is bound again below the test, what it stood for there.
     """
 
     def __init__(
@@ -48,10 +55,13 @@ class Cells:
         ]
         self._seconds = [0.0] * len(self._steps)
         self._marks: dict[int, list[str]] = {}
+        self._names = {
+            test: contested.get(test, frozenset()) | submission.redefined.get(test, set())
+            for test in submission.positions
+        }
         for test, place in submission.positions.items():
-            if contested.get(test):
+            if self._names[test]:
                 self._marks.setdefault(place, []).append(test)
-        self._contested = contested
         self._until = time.monotonic() + CELLS_SHARE * (student.deadline - time.monotonic())
         self.flags: list[dict[str, str]] = []
         self.remembered: dict[tuple[str, str], Any] = {}
@@ -140,7 +150,7 @@ class Cells:
 
     def _remember(self, place: int) -> None:
         for test in self._marks.get(place, ()):
-            for name in self._contested[test]:
+            for name in sorted(self._names[test]):
                 try:
                     self.remembered[test, name] = self._student.fetch(name)
                 except Lost:

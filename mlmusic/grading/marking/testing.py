@@ -72,6 +72,8 @@ class Testing:
         self._students: set[str] = set()  # names that are the student's at this place
         self._borrowed: set[str] = set()  # names that solutions import
         self._fetched: dict[str, Any] = {}
+        self._pinned: dict[str, str] = {}  # names that are taken as they were at a test
+        self._submission = submission
         self._names.find, self._names.offers = self._find, self._offers
         student.trusted, student.source_of = self._trusted_class, submission.source_of
         student.permit, student.observe = comparison.permit, comparison.observe
@@ -156,8 +158,12 @@ class Testing:
         if name not in self._students:
             raise KeyError(name)
         if name not in self._fetched:
-            remembered = self._cells.remembered.get((self._comparison.where[0], name), self)
-            self._fetched[name] = self._student.fetch(name) if remembered is self else remembered
+            test = self._comparison.where[0]
+            if name not in self._marker.contested[test]:
+                test = self._pinned.get(name, "")
+            known = self._cells.remembered
+            place = (test, name)
+            self._fetched[name] = known[place] if place in known else self._student.fetch(name)
         return self._fetched[name]
 
     def _offers(self, name: str) -> bool:
@@ -250,11 +256,19 @@ class Testing:
         before = dict(self._names)
         progress({"running": test.id})
         outcome, message = self._attempt(test, cell, compiled)
+        if kind == "visible" and outcome in ("failed", "error") and self._pin(test):
+            # Further down there is another definition, perhaps a draft. Run from top to bottom the
+            # notebook would pass, so all tests get the one that stands above this test.
+            self._restore(before)
+            again = self._attempt(test, cell, compiled)
+            if again[0] == "passed":
+                outcome, message = again
+            else:
+                self._unpin(test)
         if outcome == "passed" and comparison.changed:
             # The function changed an argument, which the solution doesn't do. So far the test
             # hasn't seen it: it must pass whether it does or not.
-            self._names.clear()
-            self._names.update(before)
+            self._restore(before)
             comparison.write_back = True
             outcome, message = self._attempt(test, cell, compiled)
             comparison.write_back = False
@@ -265,6 +279,24 @@ class Testing:
         entry["score"] = test.points if outcome == "passed" else 0.0
         entry["hidden"] = kind == "hidden"
         progress({"test": entry})
+
+    def _restore(self, names: dict[str, Any]) -> None:
+        self._names.clear()
+        self._names.update(names)
+
+    def _pin(self, test: Test) -> bool:
+        """Take functions as they were where a test stands; say whether that makes a difference.
+
+        Only functions and classes, and by a visible test: otherwise an answer that is a number or
+        a choice could be given twice.
+        """
+        for name in self._submission.redefined.get(test.id, ()):
+            if is_stand_in(self._cells.remembered.get((test.id, name))):
+                self._pinned.setdefault(name, test.id)
+        return test.id in self._pinned.values()
+
+    def _unpin(self, test: Test) -> None:
+        self._pinned = {name: by for name, by in self._pinned.items() if by != test.id}
 
     def _attempt(self, test: Test, cell: SourceCell, compiled: CompiledCell) -> tuple[str, str]:
         """Run a test in a process that is alive; return the outcome and what there is to say."""

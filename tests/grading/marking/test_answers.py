@@ -243,3 +243,24 @@ def test_the_text_of_the_last_definition(finder, content):
     submission = found(finder, content)
     assert submission.source_of("add") == last
     assert submission.source_of("none") == ""
+
+
+@pytest.mark.parametrize(
+    "body", ["raise NotImplementedError", "'''?'''\n    raise NotImplementedError('x')"]
+)
+def test_a_function_that_only_says_that_it_is_missing_is_a_stub(finder, content, body):
+    cell_of(content, "add")["source"] = ADD
+    content["cells"].append(
+        made.notebook(("code", f"def add(a, b):\n    {body}\n\ndef other():\n    {body}"))["cells"][
+            0
+        ]
+    )
+    last = own(found(finder, content))[-1]
+    assert "def add" not in last and "def other" in last
+
+
+def test_names_that_are_bound_again_below_a_test(finder, content):
+    cell_of(content, "add")["source"] = ADD
+    assert found(finder, content).redefined["test-add"] == set()
+    content["cells"].append(made.notebook(("code", "def add(*args):\n    return 0"))["cells"][0])
+    assert found(finder, content).redefined == {"test-add": {"add"}, "test-five": set()}

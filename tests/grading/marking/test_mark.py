@@ -524,6 +524,18 @@ def test_a_function_that_hangs_or_dies_costs_its_own_points_only(small):
     assert outcomes(result)["test-argument"] == "died"
 
 
+def test_a_draft_below_the_tests_does_no_harm_and_no_good(small):
+    draft = "def reverse(xs):\n    return None"
+    assert small.mark(made.answered(SMALL, reverse=REVERSE, draft=draft), 1)["score"] == 2
+    assert small.mark(made.answered(SMALL, reverse=draft, last=REVERSE), 1)["score"] == 2
+    # What passes the visible test is what the hidden one gets: nobody has two tries.
+    visible = "def frequency(p):\n    return 440.0"
+    hidden = FREQUENCY.replace("440", "0 if np.ndim(pitch) == 0 else 440")
+    for first, last in ((visible, hidden), (hidden, visible)):
+        result = small.mark(made.answered(SMALL, frequency=first, last=last), 1)
+        assert result["score"] == 0
+
+
 def test_a_changed_argument_fails_only_the_test_that_forbids_it(small):
     change = "def reverse(xs):\n    xs.reverse()\n    return list(xs)"
     result = small.mark(made.answered(SMALL, reverse=change), 1)
