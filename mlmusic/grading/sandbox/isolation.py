@@ -7,7 +7,6 @@ import functools
 import itertools
 import os
 import shutil
-import site
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -17,19 +16,13 @@ from typing import Any
 
 from mlmusic.grading.limits import Limits
 from mlmusic.grading.sandbox import linux
+from mlmusic.grading.sandbox.errors import SandboxUnavailable
+from mlmusic.grading.sandbox.shown import PACKAGE, check_forbidden, contains, font_lists, needed
 
 KINDS = ("bwrap", "landlock", "docker")  # in the order in which they are tried
 IMAGE = "mlmusic-grading"
-PACKAGE = Path(__file__).resolve().parents[2]  # the folder mlmusic
-
-_SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/nix/store")
-_SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts", "/etc/localtime")
 _SHARED_MEMORY = 64 << 20  # bytes of /dev/shm
 _started = itertools.count()
-
-
-class SandboxUnavailable(RuntimeError):
-    """The reason, in one line, why a kind of sandbox can't be used here."""
 
 
 @dataclass
@@ -72,7 +65,7 @@ class Plan:
             "user": self.user,
             "read": self.read,
             "count_processes": self.count_processes,
-            "files": {} if self.image else _font_lists(),
+            "files": {} if self.image else font_lists(),
             "pid_namespace": _pid_namespace(),
         }
 
@@ -123,79 +116,10 @@ def _in_memory(limits: Limits) -> str | None:
     return None
 
 
-# What can be read inside --------------------------------------------------------------------------
-
-
 def _shown(forbidden: Iterable[str | Path]) -> list[str]:
     shown = needed()
     check_forbidden(shown, forbidden)
     return shown
-
-
-def needed() -> list[str]:
-    """List the folders and files that Python, its packages and this package need, and no others.
-
-    Raises
-    ------
-    SandboxUnavailable
-        If one of them is the root of all.
-    """
-    paths = [*_SYSTEM, *_SYSTEM_FILES, sys.prefix, sys.exec_prefix, sys.base_prefix]
-    paths += [path for path in (*sys.path, *site.getsitepackages()) if path.endswith("-packages")]
-    paths.append(str(PACKAGE))
-    home = os.path.realpath(os.path.expanduser("~"))
-    chosen = [*os.environ.get("LD_LIBRARY_PATH", "").split(":"), *_data_folders()]
-    paths += [path for path in chosen if not _contains(os.path.realpath(path), home)]
-    found: dict[str, None] = {}
-    for path in paths:
-        if os.path.isabs(path) and os.path.exists(path):
-            found[os.path.normpath(path)] = None
-            found[os.path.realpath(path)] = None
-    if "/" in found:
-        raise SandboxUnavailable("Python is installed in /: a sandbox would show everything")
-    return [p for p in found if not any(_contains(other, p) for other in found if other != p)]
-
-
-def _data_folders() -> list[str]:
-    from mlmusic.datasets import cache, download
-
-    data = PACKAGE.parent / "datasets"  # of a checkout; an installed package has it inside
-    shipped = [data] if (data / "chorales").exists() else []
-    return [str(path) for path in (*shipped, cache.folder(), download.data_folder())]
-
-
-def _contains(folder: str, path: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip("/") + "/")
-
-
-def check_forbidden(shown: Iterable[str], forbidden: Iterable[str | Path]) -> None:
-    """Refuse to show a folder that holds something secret.
-
-    Raises
-    ------
-    ValueError
-        If one of the forbidden paths lies in a folder that the sandbox can read.
-    """
-    for secret in forbidden:
-        real = os.path.realpath(secret)
-        for folder in shown:
-            if _contains(os.path.realpath(folder), real):
-                raise ValueError(
-                    f"{secret} lies in {folder}, which students' code can read: move it elsewhere"
-                )
-
-
-def _font_lists() -> dict[str, str]:
-    """Return matplotlib's lists of fonts, by file name: making one takes seconds."""
-    folder = os.environ.get("MPLCONFIGDIR") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "matplotlib"
-    )
-    lists = {}
-    with contextlib.suppress(OSError):
-        for path in Path(folder).glob("fontlist-*.json"):
-            if path.stat().st_size < 1_000_000:
-                lists[path.name] = path.read_text(encoding="utf-8", errors="replace")
-    return lists
 
 
 def _pid_namespace() -> str | None:
@@ -280,7 +204,7 @@ def _bwrap(program: str, shown: list[str], limits: Limits) -> Plan:
         command += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
     command += ["--perms", "1777", "--size", str(_SHARED_MEMORY), "--tmpfs", "/dev/shm"]
     # Where Python itself is installed in /tmp, a student gets another place.
-    temp = "/student" if any(_contains("/tmp", path) for path in shown) else "/tmp"
+    temp = "/student" if any(contains("/tmp", path) for path in shown) else "/tmp"
     command += ["--perms", "1777", "--size", str(int(limits.files)), "--tmpfs", temp]
     command += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", temp]
     for name, value in _environment(temp).items():

@@ -252,6 +252,7 @@ signal.pause()
         ("import os; os.kill(os.getpid(), 9)", "it was ended by SIGKILL"),
         ("import ctypes; ctypes.string_at(0)", "it crashed"),
         ("import os; os.abort()", "it was ended by SIGABRT"),
+        ("import os; os.kill(os.getpid(), 40)", "it was ended by signal 40"),
         ("import os; os.closerange(3, 256)", "it ended itself"),
         # The child still holds the connection, where there can be one.
         (LEAVE_A_CHILD, "exit status 4"),
