@@ -287,6 +287,8 @@ class Sandbox:
             reason = self._channel.last_words()
             if isinstance(error, Late):
                 reason = f"the public cells take more than {_WARM_SECONDS:g} s"
+            elif plan.hint:
+                reason += f" ({plan.hint})"
             self._close()
             raise SandboxUnavailable(f"{self.kind} doesn't work here: {reason}") from None
         self.warm_errors = json.loads(body)

@@ -44,6 +44,8 @@ class Plan:
         All that it may read, for Landlock.
     image : bool
         Whether it sees the files of an image, not of this machine.
+    hint : str
+        What to do if it doesn't start.
     count_processes : bool
         Whether the kernel can limit the number of processes: not where that would count all the
         others of the same user, too.
@@ -56,6 +58,7 @@ class Plan:
     user: int | None = None
     read: list[str] = field(default_factory=list)
     image: bool = False
+    hint: str = ""
     count_processes: bool = True
 
     def setting(self) -> dict[str, Any]:
@@ -81,7 +84,7 @@ def plan(kind: str, limits: Limits, forbidden: Iterable[str | Path] = ()) -> Pla
         If something that it needs is missing.
     """
     if kind == "docker":
-        return _docker(limits)
+        return _docker(limits, forbidden)
     if kind == "bwrap":
         program = _program("bwrap", "apt install bubblewrap (or dnf, pacman, zypper)")
         return _bwrap(program, _shown(forbidden), limits)
@@ -209,7 +212,8 @@ def _bwrap(program: str, shown: list[str], limits: Limits) -> Plan:
     command += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", temp]
     for name, value in _environment(temp).items():
         command += ["--setenv", name, value]
-    return Plan([*command, *_python()], {}, temp, user=user)
+    hint = "bubblewrap needs user namespaces, which some systems keep from ordinary users"
+    return Plan([*command, *_python()], {}, temp, user=user, hint=hint)
 
 
 def _is_real_root() -> bool:
@@ -221,7 +225,7 @@ def _is_real_root() -> bool:
         return False
 
 
-def _docker(limits: Limits) -> Plan:
+def _docker(limits: Limits, forbidden: Iterable[str | Path]) -> Plan:
     program = _program("docker", "see https://docs.docker.com/engine/install")
     image = os.environ.get("MLMUSIC_DOCKER_IMAGE", IMAGE)
     user = _user()
@@ -233,10 +237,11 @@ def _docker(limits: Limits) -> Plan:
     command += ["--shm-size", str(_SHARED_MEMORY)]
     command += ["--tmpfs", f"/tmp:rw,exec,nosuid,nodev,size={int(limits.files)},mode=1777"]
     home = "/opt/mlmusic"
-    for source in (PACKAGE, PACKAGE.parent / "datasets"):
-        if source.is_dir():
-            target = f"{home}/{source.name}"
-            command += ["--mount", f"type=bind,source={source},target={target},readonly"]
+    folders = [f for f in (PACKAGE, PACKAGE.parent / "datasets") if f.is_dir()]
+    check_forbidden(map(str, folders), forbidden)
+    for source in folders:
+        target = f"{home}/{source.name}"
+        command += ["--mount", f"type=bind,source={source},target={target},readonly"]
     environment = _environment("/tmp")
     for name in ("MLMUSIC_CACHE", "MLMUSIC_DATA", "LD_LIBRARY_PATH", "PATH"):
         environment.pop(name, None)  # those of this machine
@@ -245,7 +250,8 @@ def _docker(limits: Limits) -> Plan:
         command += ["--env", f"{name}={value}"]
     command += [image, "python", "-m", "mlmusic.grading.sandbox.inside"]
     # The docker command itself needs its own settings; the container sees none of them.
-    return Plan(command, dict(os.environ), image=True)
+    hint = f"it needs a running engine and an image {image!r} with Python and mlmusic's packages"
+    return Plan(command, dict(os.environ), image=True, hint=hint)
 
 
 # Which kinds work here --------------------------------------------------------------------------

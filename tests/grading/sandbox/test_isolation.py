@@ -99,7 +99,7 @@ def test_a_start_that_fails_says_why(tmp_path, monkeypatch):
     fake.write_text("#!/bin/sh\necho 'setting up uid map: Permission denied' >&2\nexit 1\n")
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    match = "^bwrap doesn't work here: setting up uid map: Permission denied$"
+    match = r"^bwrap doesn't work here: setting up uid map: Permission denied \(bubblewrap needs"
     with pytest.raises(SandboxUnavailable, match=match):
         Sandbox("bwrap")
     fake.write_text("not a program")
@@ -199,6 +199,8 @@ def test_docker_is_asked_for_a_closed_container(docker, monkeypatch):
     ):
         assert option in words
     assert "SECRET_TOKEN" not in words and "--privileged" not in words
+    with pytest.raises(ValueError, match="move it elsewhere"):
+        isolation.plan("docker", LIMITS, [isolation.PACKAGE / "source.ipynb"])
     monkeypatch.delenv("MLMUSIC_DOCKER_IMAGE")
     assert "mlmusic-grading" in isolation.plan("docker", LIMITS).command
 
@@ -229,7 +231,8 @@ def test_docker_without_an_engine_says_so(tmp_path, monkeypatch):
     with pytest.raises(SandboxUnavailable) as info:
         Sandbox("docker")
     assert str(info.value) == (
-        "docker doesn't work here: docker: Cannot connect to the Docker daemon."
+        "docker doesn't work here: docker: Cannot connect to the Docker daemon. (it needs a "
+        "running engine and an image 'mlmusic-grading' with Python and mlmusic's packages)"
     )
 
 
