@@ -9,7 +9,7 @@ import resource
 import sys
 from typing import Any
 
-from mlmusic.grading.sandbox import linux
+from mlmusic.grading.sandbox import linux, seccomp
 
 
 def confine(setting: dict[str, Any], zygote: int) -> None:
@@ -42,10 +42,10 @@ def confine(setting: dict[str, Any], zygote: int) -> None:
         linux.landlock([*write, "/dev/shm"])
     elif not namespaces:
         linux.landlock(write, read=[*setting["read"], "/dev/urandom"])
-    rules = linux.student_rules(
+    rules = seccomp.student_rules(
         namespaces=namespaces, scoped=abi >= 6, pid=os.getpid(), zygote=zygote
     )
-    linux.seccomp(rules)
+    seccomp.apply(rules)
 
 
 def _set_ceilings(setting: dict[str, Any]) -> None:

@@ -1,13 +1,6 @@
 """The warm process in the sandbox: imports everything once, forks one process for each student.
 
-It talks to the trusted side over its standard input and output, in frames of its own: one letter,
-a length, bytes. What a student's process says is passed on inside such a frame, so that no student
-can say anything in the warm process's name.
-
-====  ========================================================================
-in    ``W`` the setting; ``F`` fork a student, ``D`` data for it, ``K`` end it, with a token
-out   ``R`` ready, ``D`` data, ``X`` how the student ended, ``S`` with the token: all is gone
-====  ========================================================================
+It runs until the trusted side closes its standard input.
 """
 
 from __future__ import annotations
@@ -21,7 +14,6 @@ import random
 import select
 import signal
 import socket
-import struct
 import sys
 import threading
 import time
@@ -29,6 +21,7 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from mlmusic.grading.sandbox import linux, watch
+from mlmusic.grading.sandbox.frames import Frames
 
 _TICK = 0.2  # seconds between two looks at what a student uses
 _ENOUGH = 1 << 18  # bytes that wait for the trusted side before a student is read no further
@@ -38,20 +31,23 @@ _FONTS = ".matplotlib"  # where its list of fonts is kept
 
 def main() -> None:
     """Run until the standard input ends."""
-    requests, replies = os.dup(0), os.dup(1)
+    frames = Frames(os.dup(0), os.dup(1))
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)
     os.close(null)
-    setting = json.loads(_read_frame(requests)[1])
+    setting = json.loads(frames.first()[1])
     if sys.platform.startswith("linux"):
         _settle(setting)
-    zygote = Zygote(requests, replies, setting)
-    with _leaving_when_alone(requests):
+    zygote = Zygote(frames, setting)
+    with _leaving_when_alone(frames):
         errors = zygote.warm()
     zygote.try_out()
-    zygote.tell(b"R", json.dumps(errors).encode())
-    zygote.run()
+    frames.tell(b"R", json.dumps(errors).encode())
+    try:
+        zygote.run()
+    except (BrokenPipeError, EOFError):
+        zygote.leave()
 
 
 def _settle(setting: dict[str, Any]) -> None:
@@ -71,10 +67,10 @@ def _settle(setting: dict[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def _leaving_when_alone(requests: int) -> Iterator[None]:
+def _leaving_when_alone(frames: Frames) -> Iterator[None]:
     """End this process when the trusted side is gone, even in the middle of a public cell."""
     hang_up = select.poll()
-    hang_up.register(requests, 0)
+    hang_up.register(frames.requests, 0)
     done = threading.Event()
 
     def look() -> None:
@@ -91,25 +87,11 @@ def _leaving_when_alone(requests: int) -> Iterator[None]:
         thread.join()  # a fork must not find other threads at work
 
 
-def _read_frame(source: int) -> tuple[bytes, bytes]:
-    def read(size: int) -> bytes:
-        data = b""
-        while len(data) < size:
-            piece = os.read(source, size - len(data))
-            if not piece:
-                sys.exit("the trusted side is gone")
-            data += piece
-        return data
-
-    letter, length = struct.unpack("<cI", read(5))
-    return letter, read(length)
-
-
 class Zygote:
     """Forks students, relays between them and the trusted side, and cleans up after them."""
 
-    def __init__(self, requests: int, replies: int, setting: dict[str, Any]) -> None:
-        self._requests, self._replies = requests, replies
+    def __init__(self, frames: Frames, setting: dict[str, Any]) -> None:
+        self._frames = frames
         self._setting = setting
         self._temp: str = setting["temp"]
         self._apart = setting["kind"] in ("bwrap", "docker")  # in a PID namespace of its own
@@ -122,9 +104,7 @@ class Zygote:
         self._status: int | None = None
         self._killed_for = ""
         self._socket: socket.socket | None = None
-        self._arrived = bytearray()  # from the trusted side, not yet a whole frame
         self._to_student = bytearray()
-        self._to_client = bytearray()
 
     def warm(self) -> list[str | None]:
         """Import the modules and run the public cells; return each cell's error, or None."""
@@ -154,7 +134,7 @@ class Zygote:
             # The kernel keeps signals without a handler from the first process of a namespace.
             signal.signal(number, signal.SIG_DFL)
         if not self._apart:
-            signal.signal(signal.SIGTERM, lambda *_: self._leave())
+            signal.signal(signal.SIGTERM, lambda *_: self.leave())
         # What public cells have written is there for every student.
         self._files = watch.snapshot(self._temp)
         self._folder = os.getcwd()
@@ -182,70 +162,42 @@ class Zygote:
         if os.waitpid(pid, 0)[1] != 0:
             sys.exit(1)
 
-    # Frames -----------------------------------------------------------------------------------
-
-    def tell(self, letter: bytes, data: bytes = b"") -> None:
-        """Queue a frame for the trusted side."""
-        self._to_client += struct.pack("<cI", letter, len(data)) + data
-
     def run(self) -> None:
         """Relay until the trusted side is gone."""
-        os.set_blocking(self._requests, False)
-        os.set_blocking(self._replies, False)
+        frames = self._frames
         look = time.monotonic() + _TICK
         while True:
-            reading: list[Any] = [self._requests]
-            writing: list[Any] = [self._replies] if self._to_client else []
+            reading: list[Any] = [frames.requests]
+            writing: list[Any] = [frames.replies] if frames.waiting else []
             if self._socket is not None:
-                if len(self._to_client) < _ENOUGH:
+                if frames.waiting < _ENOUGH:
                     reading.append(self._socket)
                 if self._to_student:
                     writing.append(self._socket)
             # Waiting for ever is right only where nobody has to be looked after.
             timeout = None if self._pid is None else max(0.0, look - time.monotonic())
             readable, writable, _ = select.select(reading, writing, [], timeout)
-            if self._replies in writable:
-                self._flush()
+            if frames.replies in writable:
+                frames.write()
             if self._socket in writable:
                 self._push()
             if self._socket in readable:
                 self._pull()
-            if self._requests in readable:  # last: it may end the student
+            if frames.requests in readable:  # last: it may end the student
                 self._hear()
             if time.monotonic() >= look:
                 look = time.monotonic() + _TICK
                 self._look()
 
-    def _flush(self) -> None:
-        try:
-            written = os.write(self._replies, self._to_client[:_PIECE])
-        except BlockingIOError:
-            return
-        except BrokenPipeError:
-            self._leave()
-        del self._to_client[:written]
-
     def _hear(self) -> None:
-        try:
-            data = os.read(self._requests, 1 << 20)
-        except BlockingIOError:
-            return
-        if not data:
-            self._leave()
-        self._arrived += data
-        while len(self._arrived) >= 5:
-            letter, length = struct.unpack_from("<cI", self._arrived)
-            if len(self._arrived) < 5 + length:
-                break
-            body = bytes(self._arrived[5 : 5 + length])
-            del self._arrived[: 5 + length]
+        for letter, body in self._frames.read():
             if letter == b"F":
                 self._fork()
             elif letter == b"D" and self._socket is not None:
                 self._to_student += body
             elif letter == b"K":
                 self._end()
-                self.tell(b"S", body)
+                self._frames.tell(b"S", body)
 
     def _push(self) -> None:
         try:
@@ -265,7 +217,7 @@ class Zygote:
         except OSError:
             data = b""
         if data:
-            self.tell(b"D", data)
+            self._frames.tell(b"D", data)
             return
         self._conclude()
 
@@ -281,7 +233,7 @@ class Zygote:
         if self._status is None:
             self._kill()
             self._status = os.waitpid(self._pid, 0)[1]
-        self.tell(b"X", self._how_it_ended().encode())
+        self._frames.tell(b"X", self._how_it_ended().encode())
 
     def _how_it_ended(self) -> str:
         if self._killed_for:
@@ -292,7 +244,8 @@ class Zygote:
                 return "it used up its computing time"
             if number in (signal.SIGSEGV, signal.SIGBUS):
                 return "it crashed (an access to memory that isn't there, or too deep a recursion)"
-            return f"it was ended by {signal.Signals(number).name}"
+            names = {known.value: known.name for known in signal.Signals}
+            return f"it was ended by {names.get(number, f'signal {number}')}"
         return f"it ended itself (exit status {os.WEXITSTATUS(self._status)})"
 
     # Students ---------------------------------------------------------------------------------
@@ -319,12 +272,12 @@ class Zygote:
 
         os.setsid()
         os.dup2(0, 2)  # 0 and 1 lead nowhere already
-        os.close(self._requests)
-        os.close(self._replies)
+        self._frames.close()
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         watch.restore(self._temp, self._files)
-        os.chdir(self._folder)
+        with contextlib.suppress(OSError):  # it was a link, or lies elsewhere
+            os.chdir(self._folder)
         random.setstate(self._random)  # Python seeds it anew in every fork
         confine.confine(self._setting, zygote)
         student.Student(connection, self._cells, self._setting).serve()
@@ -405,9 +358,10 @@ class Zygote:
                 watch.wipe("/dev/shm")
         except OSError as error:
             os.write(2, f"a temporary folder can't be emptied: {error}\n".encode())
-            self._leave()  # the next warm process has fresh folders
+            self.leave()  # the next warm process has fresh folders
 
-    def _leave(self) -> NoReturn:
+    def leave(self) -> NoReturn:
+        """End, with all that the student has left."""
         if self._pid is not None:
             self._kill_all()
         if not self._apart:

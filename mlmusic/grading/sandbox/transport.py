@@ -1,7 +1,7 @@
 """Frames to and from the warm process, over its standard input and output, with deadlines.
 
-A frame is a letter, the length of its body (four bytes, little-endian) and the body. Nothing here
-blocks longer than the deadline, and what the other side floods is read no faster than it's used.
+See `frames` for what they are. Nothing here blocks longer than the deadline, and what the other
+side floods is read no faster than it's used.
 """
 
 from __future__ import annotations

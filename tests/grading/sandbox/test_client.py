@@ -1,6 +1,8 @@
 """Requests and their answers; what a student's process may do to its answers; how it ends."""
 
+import collections
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -10,6 +12,7 @@ import time
 import numpy as np
 import pytest
 
+from mlmusic.grading import codec
 from mlmusic.grading.codec import Callback, CodecError, Handle
 from mlmusic.grading.sandbox import (
     Sandbox,
@@ -66,6 +69,7 @@ def test_objects_stay_inside(run, call, get, sandbox):
     def do(what, target, *args):
         return sandbox.request("do", seconds=5, what=what, target=target, args=list(args))
 
+    assert get("m") == model and get("Model") == kind != model  # one object, one handle
     predict = do("getattr", model, "predict")
     assert predict.facts["kind"] == "function" and predict.facts["name"] == "predict"
     assert call(predict, 5) == 15
@@ -252,6 +256,7 @@ signal.pause()
         ("import os; os.kill(os.getpid(), 9)", "it was ended by SIGKILL"),
         ("import ctypes; ctypes.string_at(0)", "it crashed"),
         ("import os; os.abort()", "it was ended by SIGABRT"),
+        ("import os; os.kill(os.getpid(), 40)", "it was ended by signal 40"),
         ("import os; os.closerange(3, 256)", "it ended itself"),
         # The child still holds the connection, where there can be one.
         (LEAVE_A_CHILD, "exit status 4"),
@@ -349,6 +354,57 @@ def test_answers_given_before_they_are_asked_for_count_for_nothing(run, sandbox)
     sandbox.start()
     with pytest.raises(StudentError, match="name 'x' is not defined"):
         sandbox.request("get", seconds=5, name="x")
+
+
+class Mutant:
+    """A channel that answers with what it is given."""
+
+    def __init__(self, data):
+        self.data = data
+
+    def send(self, letter, body, deadline):
+        pass
+
+    def receive(self, deadline):
+        data, self.data = self.data, b""
+        return (b"D", data) if data else (b"X", b"it ended itself")
+
+
+def test_mutated_answers_end_as_values_errors_or_deaths(monkeypatch):
+    rng = random.Random(20240229)
+    answers = [
+        [1, "value", {"d": ["error", None, "printed", "x", "notes", []]}],
+        [1, "value", [1.5, {"t": [1, {"P": ["f", 0]}]}, {"h": [3, {"type": "A"}]}]],
+        [1, "error", {"d": ["type", "ValueError", "message", "no", "line", 3, "name", "E"]}],
+        [1, "callback", {"d": ["callback", 4, "args", [1], "kwargs", {"d": ["x", 2]}]}],
+        [1, "value", {"a": [[["onset", "<f8", []], ["pitch", "<i2", []]], [1], 0]}],
+    ]
+    seeds = [codec.pack(answer, [bytes(10)]) for answer in answers]
+    sandbox = Sandbox.__new__(Sandbox)
+    counts = collections.Counter()
+    for _ in range(5000):
+        data = bytearray(rng.choice(seeds))
+        for _ in range(rng.randrange(1, 6)):
+            where = rng.randrange(len(data))
+            if rng.random() < 0.7:
+                data[where] = rng.choice(b'0123456789-.e"[]{},:tfnahdPTM\xff\0')
+            elif rng.random() < 0.5:
+                del data[where : where + rng.randrange(1, 9)]
+            else:
+                data[where:where] = data[where : where + rng.randrange(1, 9)]
+            data = data or bytearray(1)
+        if rng.random() < 0.8:  # else the length is wrong, too
+            data[:4] = (max(0, len(data) - 14)).to_bytes(4, "little")
+        sandbox._channel, sandbox._usable = Mutant(bytes(data)), True
+        sandbox._number, sandbox._said = 0, bytearray()
+        try:
+            sandbox.request("exec", seconds=5, callbacks={4: lambda *_, **__: None}, source="")
+        except (StudentDied, StudentError) as error:
+            counts[type(error).__name__] += 1
+            assert len(str(error)) < 700
+        else:
+            counts["value"] += 1
+    assert all(counts[name] > 50 for name in ("StudentDied", "StudentError", "value"))
 
 
 def test_a_flood_fills_nothing_and_ends_at_the_deadline(run, get, sandbox):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlmusic.grading.limits import Limits
-from mlmusic.grading.sandbox import Sandbox, SandboxUnavailable, isolation
+from mlmusic.grading.sandbox import Sandbox, SandboxUnavailable, isolation, shown
 
 LIMITS = Limits(memory=1 << 30, files=10_000_000, processes=20)
 
@@ -17,40 +17,40 @@ LIMITS = Limits(memory=1 << 30, files=10_000_000, processes=20)
 def test_what_python_needs_is_shown_and_nothing_else(monkeypatch, tmp_path):
     monkeypatch.setenv("MLMUSIC_CACHE", str(tmp_path / "cache"))
     (tmp_path / "cache").mkdir()
-    shown = isolation.needed()
+    found = shown.needed()
     for path in (sys.prefix, sys.base_prefix, isolation.PACKAGE, tmp_path / "cache", "/usr"):
-        assert any(isolation._contains(folder, str(path)) for folder in shown), path
+        assert any(shown.contains(folder, str(path)) for folder in found), path
     repository = str(isolation.PACKAGE.parent)
     for secret in ("", "/solutions", "/exercises", "/tests", "/.git"):
-        assert not any(isolation._contains(folder, repository + secret) for folder in shown)
+        assert not any(shown.contains(folder, repository + secret) for folder in found)
     for secret in ("/", os.path.expanduser("~"), "/etc", "/etc/passwd", "/home", "/root", "/var"):
-        assert secret not in shown
+        assert secret not in found
     # No folder is listed that lies in another.
-    assert not any(a != b and isolation._contains(a, b) for a in shown for b in shown)
+    assert not any(a != b and shown.contains(a, b) for a in found for b in found)
 
 
 def test_a_folder_around_home_is_never_data(monkeypatch):
     home = os.path.expanduser("~")
     monkeypatch.setenv("MLMUSIC_DATA", home)
     monkeypatch.setenv("LD_LIBRARY_PATH", f"{os.path.dirname(home)}:relative::/no/such")
-    shown = isolation.needed()
-    assert home not in shown and os.path.dirname(home) not in shown
+    found = shown.needed()
+    assert home not in found and os.path.dirname(home) not in found
 
 
 def test_python_in_the_root_folder_is_refused(monkeypatch):
     monkeypatch.setattr(sys, "prefix", "/")
     with pytest.raises(SandboxUnavailable, match="Python is installed in /"):
-        isolation.needed()
+        shown.needed()
 
 
 def test_a_secret_in_a_shown_folder_is_refused(tmp_path):
     (tmp_path / "shown" / "inner").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "shown" / "inner")
-    shown = [str(tmp_path / "shown")]
-    isolation.check_forbidden(shown, [tmp_path, tmp_path / "elsewhere", tmp_path / "shown2"])
+    found = [str(tmp_path / "shown")]
+    shown.check_forbidden(found, [tmp_path, tmp_path / "elsewhere", tmp_path / "shown2"])
     for secret in ("shown", "shown/inner", "shown/inner/source.ipynb", "link"):
         with pytest.raises(ValueError, match=r"which students' code can read: move it elsewhere"):
-            isolation.check_forbidden(shown, [tmp_path / secret])
+            shown.check_forbidden(found, [tmp_path / secret])
 
 
 @pytest.mark.parametrize("kind", ["bwrap", "landlock"])
@@ -99,7 +99,7 @@ def test_a_start_that_fails_says_why(tmp_path, monkeypatch):
     fake.write_text("#!/bin/sh\necho 'setting up uid map: Permission denied' >&2\nexit 1\n")
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    match = "^bwrap doesn't work here: setting up uid map: Permission denied$"
+    match = r"^bwrap doesn't work here: setting up uid map: Permission denied \(bubblewrap needs"
     with pytest.raises(SandboxUnavailable, match=match):
         Sandbox("bwrap")
     fake.write_text("not a program")
@@ -199,6 +199,8 @@ def test_docker_is_asked_for_a_closed_container(docker, monkeypatch):
     ):
         assert option in words
     assert "SECRET_TOKEN" not in words and "--privileged" not in words
+    with pytest.raises(ValueError, match="move it elsewhere"):
+        isolation.plan("docker", LIMITS, [isolation.PACKAGE / "source.ipynb"])
     monkeypatch.delenv("MLMUSIC_DOCKER_IMAGE")
     assert "mlmusic-grading" in isolation.plan("docker", LIMITS).command
 
@@ -229,7 +231,8 @@ def test_docker_without_an_engine_says_so(tmp_path, monkeypatch):
     with pytest.raises(SandboxUnavailable) as info:
         Sandbox("docker")
     assert str(info.value) == (
-        "docker doesn't work here: docker: Cannot connect to the Docker daemon."
+        "docker doesn't work here: docker: Cannot connect to the Docker daemon. (it needs a "
+        "running engine and an image 'mlmusic-grading' with Python and mlmusic's packages)"
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mlmusic.grading.sandbox import linux
+from mlmusic.grading.sandbox import linux, seccomp
 
 ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 on_linux = pytest.mark.skipif(not linux.landlock_abi(), reason="needs Linux with Landlock")
@@ -18,7 +18,7 @@ on_linux = pytest.mark.skipif(not linux.landlock_abi(), reason="needs Linux with
 
 def verdict(program, machine, call, *arguments, arch=None):
     """Interpret a seccomp program; return 0 where it allows a call, else the error (-1: killed)."""
-    number = call if isinstance(call, int) else linux.syscall_numbers(machine)[call]
+    number = call if isinstance(call, int) else seccomp.syscall_numbers(machine)[call]
     arguments = [a & 0xFFFFFFFFFFFFFFFF for a in arguments] + [0] * (6 - len(arguments))
     data = struct.pack("<IIQ6Q", number, arch or ARCH[machine], 0, *arguments)
     steps = list(struct.iter_unpack("<HBBI", program))
@@ -104,7 +104,7 @@ SIGNALS = [
 
 
 def program(machine, **options):
-    return linux.seccomp_program(linux.student_rules(pid=77, zygote=55, **options), machine)
+    return seccomp.assemble(seccomp.student_rules(pid=77, zygote=55, **options), machine)
 
 
 @pytest.mark.parametrize("machine", ARCH)
@@ -126,15 +126,15 @@ def test_without_fork_the_old_calls_are_refused_too():
     alone = program("x86_64", namespaces=False, scoped=True)
     assert verdict(alone, "x86_64", "fork") == verdict(alone, "x86_64", "vfork") == errno.EPERM
     assert verdict(alone, "x86_64", "chmod") == "pretended"
-    assert "fork" not in linux.syscall_numbers("aarch64")  # which has only clone
+    assert "fork" not in seccomp.syscall_numbers("aarch64")  # which has only clone
 
 
 def test_every_rule_names_a_known_call():
-    rules = linux.student_rules(namespaces=False, scoped=False, pid=1, zygote=2)
-    both = linux.syscall_numbers("x86_64").keys() | linux.syscall_numbers("aarch64").keys()
+    rules = seccomp.student_rules(namespaces=False, scoped=False, pid=1, zygote=2)
+    both = seccomp.syscall_numbers("x86_64").keys() | seccomp.syscall_numbers("aarch64").keys()
     assert rules.keys() <= both
     for machine in ARCH:
-        numbers = linux.syscall_numbers(machine)
+        numbers = seccomp.syscall_numbers(machine)
         assert len(set(numbers.values())) == len(numbers)
         assert all(0 <= number <= 462 for number in numbers.values())
 
@@ -151,7 +151,7 @@ def test_numbers_are_the_kernels(machine, header):
         pytest.skip("the kernel's headers aren't installed")
     pattern = r"#define __NR(?:3264)?_(\w+)\s+(\d+)"
     known = {name: int(number) for name, number in re.findall(pattern, Path(header).read_text())}
-    numbers = linux.syscall_numbers(machine)
+    numbers = seccomp.syscall_numbers(machine)
     compared = {name: numbers[name] for name in numbers if name in known}
     assert len(compared) > 80
     assert compared == {name: known[name] for name in compared}
@@ -161,7 +161,7 @@ def alone(code):
     """Run code in a process of its own, with a folder `mine`; return what it prints."""
     script = (
         "import errno, os, socket, sys, tempfile, threading\n"
-        "from mlmusic.grading.sandbox import linux\n"
+        "from mlmusic.grading.sandbox import linux, seccomp\n"
         "mine = tempfile.mkdtemp()\n"
         "def refused(function, *args):\n"
         "    try: function(*args)\n"
@@ -208,7 +208,7 @@ def test_landlock_lets_only_what_is_named_be_read(tmp_path):
 @on_linux
 def test_seccomp_holds_for_threads_that_come_later():
     out = alone(
-        "linux.seccomp(linux.student_rules(namespaces=False, scoped=True, pid=os.getpid(),\n"
+        "seccomp.apply(seccomp.student_rules(namespaces=False, scoped=True, pid=os.getpid(),\n"
         "                                  zygote=os.getppid()))\n"
         "print(refused(os.fork), refused(socket.socket), refused(os.chmod, mine, 0o777),\n"
         "      oct(os.stat(mine).st_mode)[-3:], len(socket.socketpair()))\n"
@@ -221,8 +221,8 @@ def test_seccomp_holds_for_threads_that_come_later():
 
 
 def test_other_machines_are_told(monkeypatch):
-    monkeypatch.setattr(linux.platform, "machine", lambda: "riscv64")
+    monkeypatch.setattr(seccomp.platform, "machine", lambda: "riscv64")
     with pytest.raises(OSError, match="rules are known for x86_64 and aarch64 only"):
-        linux.seccomp({})
+        seccomp.apply({})
     monkeypatch.setattr(linux.sys, "platform", "darwin")
     assert linux.landlock_abi() == 0
