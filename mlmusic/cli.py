@@ -12,7 +12,7 @@ READABLE = (".mid", ".midi", ".musicxml", ".mxl", ".xml", ".abc")
 WRITABLE = (".html", ".wav", ".mp3", ".mid")
 OWN_OPTIONS = {  # commands that read their own arguments
     "release": "mlmusic.grading.release",
-    "grade": "mlmusic.grading.command",
+    "grade": "mlmusic.grading.grade",
     "export": "mlmusic.grading.export",
 }
 

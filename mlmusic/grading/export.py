@@ -20,11 +20,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from mlmusic.grading import files, formats, lms, overrides
-from mlmusic.grading import roster as rosters
-from mlmusic.grading.roster import Grade
-from mlmusic.grading.store import locked
-from mlmusic.grading.table import Table
+from mlmusic.grading import files, overrides
+from mlmusic.grading.exporting import lms
+from mlmusic.grading.exporting import roster as rosters
+from mlmusic.grading.exporting.roster import Grade
+from mlmusic.grading.exporting.table import Table
+from mlmusic.grading.runs import formats
+from mlmusic.grading.runs.store import locked
 
 
 def read_results(out: str | Path) -> dict[Path, dict[str, Any]]:
@@ -151,12 +153,12 @@ def _export(options: argparse.Namespace) -> list[str]:
         if options.lms:
             left += _to_lms(options, list(found.values()), given)
         if options.gradebook:
-            from mlmusic.grading import gradebook
+            from mlmusic.grading.exporting import gradebook
 
             left += gradebook.write(found, given, options.gradebook, options.assignment)
             print(f"{options.gradebook}: {len(found)} submissions")
         if options.answers:
-            from mlmusic.grading import plagiarism
+            from mlmusic.grading.exporting import plagiarism
 
             answers = list(found.values())
             left += plagiarism.write(answers, options.answers, options.base)

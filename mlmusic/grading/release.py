@@ -7,8 +7,8 @@ by nbgrader's own preprocessors, in the order of its ``generate_assignment`` and
 database, so the cells and their metadata are the ones that nbgrader itself would release. The same
 solution always gives the same bytes.
 
-Before that the source is read (`mlmusic.grading.validation`, `mlmusic.grading.hidden`) and graded
-(`mlmusic.grading.proof`): one that would give wrong marks isn't released.
+Before that the source is read (`releasing.validation`, `releasing.hidden`) and graded
+(`releasing.proof`): one that would give wrong marks isn't released.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def release(
     if target.exists() and target.samefile(source):
         raise ReleaseError(source, ["the exercise would replace it: give another folder with -o"])
     if run:
-        from mlmusic.grading.proof import prove
+        from mlmusic.grading.releasing.proof import prove
         from mlmusic.grading.sandbox import SandboxUnavailable
 
         try:
@@ -119,7 +119,7 @@ def released_text(source: str | Path) -> str:
     """
     import nbformat
 
-    from mlmusic.grading import hidden, validation
+    from mlmusic.grading.releasing import hidden, validation
 
     source = Path(source)
     steps = _steps()
@@ -200,10 +200,13 @@ def _steps() -> list[Any]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run ``mlmusic release``; return its exit status."""
-    options = _parser().parse_args(argv)
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if options.origin and not options.new:
+        parser.error("--from goes with --new FILE")
     try:
         if options.new:
-            from mlmusic.grading.new_source import new_source
+            from mlmusic.grading.releasing.new_source import new_source
 
             print(*new_source(options.new, options.origin), sep="\n")
             return 0

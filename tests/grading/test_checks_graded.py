@@ -3,9 +3,9 @@
 import nbformat
 import pytest
 
-from mlmusic.grading import marking
-from mlmusic.grading.assignment import Assignment
+from mlmusic.grading.marking import mark as marking
 from mlmusic.grading.sandbox import Sandbox, SandboxUnavailable
+from mlmusic.grading.source.assignment import Assignment
 from tests.grading.sources import answer, check, code, notebook
 
 SETUP = code(

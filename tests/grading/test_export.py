@@ -7,9 +7,9 @@ import json
 import pytest
 
 from mlmusic.grading import export
-from mlmusic.grading.roster import canvas, moodle
-from mlmusic.grading.store import locked
-from mlmusic.grading.table import Table
+from mlmusic.grading.exporting.roster import canvas, moodle
+from mlmusic.grading.exporting.table import Table
+from mlmusic.grading.runs.store import locked
 
 CANVAS = """\
 Student,ID,SIS User ID,SIS Login ID,Section,Notes,00 Listen (9001),10 Listen again (9002),\

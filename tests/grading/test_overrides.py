@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mlmusic.grading import overrides
 from mlmusic.grading.overrides import Conflict, Override, Overrides, apply, put, read, totals
-from tests.grading.example_results import result
+from tests.grading.pages.example_results import result
 
 HEADER = "student,item,points,comment\n"
 

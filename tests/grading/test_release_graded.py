@@ -7,8 +7,8 @@ import nbformat
 import notebook_parts as parts
 import pytest
 
-from mlmusic.grading.new_source import new_source
 from mlmusic.grading.release import ReleaseError, main, release
+from mlmusic.grading.releasing.new_source import new_source
 from mlmusic.grading.sandbox import SandboxUnavailable, isolation
 from tests.grading import sources
 
