@@ -17,7 +17,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from mlmusic.grading.sandbox import linux, watch
@@ -40,7 +40,7 @@ def main() -> None:
     if sys.platform.startswith("linux"):
         _settle(setting)
     zygote = Zygote(frames, setting)
-    with _leaving_when_alone(frames):
+    with _leaving_when_alone(frames, zygote.leave):
         errors = zygote.warm()
     zygote.try_out()
     frames.tell(b"R", json.dumps(errors).encode())
@@ -62,13 +62,11 @@ def _settle(setting: dict[str, Any]) -> None:
         os.setresgid(*[setting["user"]] * 3)
         os.setresuid(*[setting["user"]] * 3)
     linux.set_dumpable(False)  # which a change of user undoes
-    if setting["kind"] in ("landlock", "none"):
-        linux.die_with_parent(signal.SIGTERM)  # after removing its folder
 
 
 @contextlib.contextmanager
-def _leaving_when_alone(frames: Frames) -> Iterator[None]:
-    """End this process when the trusted side is gone, even in the middle of a public cell."""
+def _leaving_when_alone(frames: Frames, leave: Callable[[], NoReturn]) -> Iterator[None]:
+    """Leave when the trusted side is gone, even in the middle of a public cell."""
     hang_up = select.poll()
     hang_up.register(frames.requests, 0)
     done = threading.Event()
@@ -76,7 +74,7 @@ def _leaving_when_alone(frames: Frames) -> Iterator[None]:
     def look() -> None:
         while not done.is_set():
             if hang_up.poll(200):
-                os._exit(0)
+                leave()
 
     thread = threading.Thread(target=look)
     thread.start()
@@ -135,6 +133,8 @@ class Zygote:
             signal.signal(number, signal.SIG_DFL)
         if not self._apart:
             signal.signal(signal.SIGTERM, lambda *_: self.leave())
+            if sys.platform.startswith("linux"):
+                linux.die_with_parent(signal.SIGTERM)
         # What public cells have written is there for every student.
         self._files = watch.snapshot(self._temp)
         self._folder = os.getcwd()

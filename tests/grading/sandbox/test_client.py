@@ -498,22 +498,24 @@ def test_a_warm_process_that_hangs_is_replaced(run, get, sandbox, monkeypatch):
     assert get("x") == 22_050
 
 
-def test_it_ends_with_the_process_that_opened_it(kind):
-    """Even if that is killed while a public cell runs."""
+def test_it_ends_with_the_process_that_opened_it(kind, tmp_path):
+    """Even if that is killed while a public cell runs; and no folder stays behind."""
     code = (
-        "import sys\nfrom mlmusic.grading.sandbox import Sandbox, client\n"
-        f"sandbox = Sandbox({kind!r}, cells=['import sys\\nsys.stderr'])\n"
+        "import tempfile\nfrom mlmusic.grading.sandbox import Sandbox, isolation\n"
+        f"tempfile.tempdir = {str(tmp_path)!r}\n"
+        "isolation._in_memory = lambda limits: None\n"
+        f"sandbox = Sandbox({kind!r})\n"
         "sandbox.start()\n"
         "sandbox.request('exec', seconds=9, source='')\n"
-        "print(sandbox.pid, sandbox._temp, flush=True)\n"
+        "print(sandbox.pid, flush=True)\n"
         f"Sandbox({kind!r}, cells=['import time; time.sleep(100)'])"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    pid, temp = process.stdout.readline().split()
+    pid = int(process.stdout.readline())
     deadline = time.monotonic() + 20
     while len(started := watch.children(process.pid)) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert int(pid) in started and len(started) == 2
+    assert pid in started and len(started) == 2
     everything = [*started, *(grand for child in started for grand in watch.children(child))]
     assert len(everything) >= 3  # the student's process, too
     time.sleep(1)  # so that the second one is in its cell
@@ -521,7 +523,7 @@ def test_it_ends_with_the_process_that_opened_it(kind):
     process.wait()
     process.stdout.close()
     assert gone(everything)
-    assert temp == "None" or not os.path.exists(temp)
+    assert os.listdir(tmp_path) == []
 
 
 def gone(pids, seconds=10):
