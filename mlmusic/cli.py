@@ -1,23 +1,28 @@
-"""The command line: ``mlmusic doctor``, ``mlmusic play``, ``mlmusic release``.
+"""The command line: ``mlmusic doctor``, ``play``, ``release``, ``grade`` and ``export``.
 
 Each command imports what it needs when it is called, so that ``mlmusic --help`` answers at once.
 """
 
 import argparse
+import importlib
 import sys
 from pathlib import Path
 
 READABLE = (".mid", ".midi", ".musicxml", ".mxl", ".xml", ".abc")
 WRITABLE = (".html", ".wav", ".mp3", ".mid")
+OWN_OPTIONS = {  # commands that read their own arguments
+    "release": "mlmusic.grading.release",
+    "grade": "mlmusic.grading.grade",
+    "export": "mlmusic.grading.export",
+}
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command and return its exit status: 0, 1 for a fault, 2 for a wrong call."""
     arguments = sys.argv[1:] if argv is None else list(argv)
-    if arguments[:1] == ["release"]:  # has options of its own
-        from mlmusic.grading import release
-
-        return release.main(arguments[1:])
+    if arguments[:1] and arguments[0] in OWN_OPTIONS:
+        module = importlib.import_module(OWN_OPTIONS[arguments[0]])
+        return module.main(arguments[1:])
     options = _parser().parse_args(arguments)
     try:
         return options.run(options)
@@ -49,6 +54,8 @@ def _parser() -> argparse.ArgumentParser:
 
     # Listed here for the help; main passes its arguments on.
     commands.add_parser("release", help="make the students' exercises from the solutions")
+    commands.add_parser("grade", help="grade a class's notebooks in a sandbox, with feedback")
+    commands.add_parser("export", help="hand grades on: Canvas, Moodle, nbgrader's gradebook")
     return parser
 
 

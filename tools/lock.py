@@ -26,7 +26,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 CONSTRAINTS = ROOT / "constraints.txt"
-EXTRAS = "lab,grade,colab,dev"
+EXTRAS = "lab,grade,cluster,colab,dev"
 BUILD = ["pip", "hatchling", "editables"]  # what setup.py installs before the package
 # Not the newest torch but this one: its CPU build is what the course is measured with.
 HELD = {"torch": "2.13.0"}

@@ -1,203 +1,251 @@
-"""A test's own functions and objects on their way to a student's code.
+"""Grades to where they are wanted: ``mlmusic export OUT``.
 
-Plain data is copied. A function stays on the trusted side and is called back. Anything else, such
-as a random generator, a date or an instance of a class that the instructor gave to the students,
-is built anew in the student's process, from the parts that `copyreg` says it has.
+``--lms canvas|moodle --roster FILE``
+    fills the file that the learning management system gave, so that it takes it back.
+``--gradebook gradebook.db``
+    writes the scores into nbgrader's gradebook.
+``--answers DIR``
+    writes the students' answers for a plagiarism checker.
+
+What was given by hand (``OUT/overrides.csv``) goes everywhere.
 """
 
 from __future__ import annotations
 
-import importlib
-import itertools
+import argparse
+import json
 import sys
-import types
-from collections.abc import Iterator
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
-from mlmusic.grading.codec import Callback, Handle
-
-if TYPE_CHECKING:
-    from mlmusic.grading.remote import Student
-
-_FUNCTIONS = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, partial)
-_LONGEST_ITERATOR = 100_000
-_MOST_OBJECTS = 1_000  # that one call may take along
-
-
-class NeedsExport(Exception):
-    """An object has to be built in the student's process before it can be referred to."""
-
-    def __init__(self, value: Any) -> None:
-        super().__init__(type(value).__name__)
-        self.value = value
+from mlmusic.grading import files, overrides
+from mlmusic.grading.exporting import lms
+from mlmusic.grading.exporting import roster as rosters
+from mlmusic.grading.exporting.roster import Grade
+from mlmusic.grading.exporting.table import Table
+from mlmusic.grading.runs import formats
+from mlmusic.grading.runs.store import locked
 
 
-class Outgoing:
-    """What a request refers to besides plain data.
+def read_results(out: str | Path) -> dict[Path, dict[str, Any]]:
+    """Read what a grading run found, as it was before anything was given by hand.
 
     Parameters
     ----------
-    student : Student
-        The process that the objects go to.
+    out : path
+        The folder of ``mlmusic grade -o``.
 
-    Attributes
-    ----------
-    callbacks : dict of int to function
-        The trusted functions that the student's code may call.
+    Returns
+    -------
+    dict of Path to dict
+        The results by their files, in the order of the submissions' names; without the saved
+        outputs, which are most of a file.
+
+    Raises
+    ------
+    ValueError
+        If there are none, one can't be read, or they belong to different assignments.
     """
-
-    def __init__(self, student: Student) -> None:
-        self._student = student
-        self.callbacks: dict[int, Any] = {}
-        self._numbers: dict[int, int] = {}
-        self._built: dict[int, tuple[Any, Handle]] = {}
-        self._imported: dict[tuple[str, str], Handle] = {}
-
-    def keep(self, value: Any) -> Handle | Callback:
-        """Say how to refer to an object that isn't plain data.
-
-        Raises
-        ------
-        NeedsExport
-            If `export` has to be called with it first.
-        """
-        handle = self._student.handle_of(value)
-        if handle is not None:
-            return handle
-        if id(value) in self._built:
-            return self._built[id(value)][1]
-        if isinstance(value, _FUNCTIONS) and _home(value) is None:
-            return self._callback(value)
-        raise NeedsExport(value)
-
-    def _callback(self, function: Any) -> Callback:
-        number = self._numbers.setdefault(id(function), len(self._numbers))
-        self.callbacks[number] = function  # kept alive, so that its id stays its own
-        return Callback(number)
-
-    def sent(self) -> None:
-        """Forget what was built for the request: the test may change it before the next one."""
-        for value, _ in self._built.values():
-            _advance(value)
-        self._built.clear()
-
-    def export(self, value: Any) -> None:
-        """Build an object in the student's process.
-
-        Raises
-        ------
-        TypeError
-            If it can't be.
-        """
-        if len(self._built) >= _MOST_OBJECTS:
-            raise TypeError(f"more than {_MOST_OBJECTS} objects at once for the student's code")
-        self._built[id(value)] = (value, self._handle(value))
-
-    def _handle(self, value: Any) -> Handle:
-        if isinstance(value, types.ModuleType):
-            return self._import(value.__name__, "")
-        home = _home(value)
-        if home is not None:
-            return self._import(*home)
-        if isinstance(value, type):
-            return self._global(value.__name__)
-        if isinstance(value, Iterator):
-            items = list(itertools.islice(value, _LONGEST_ITERATOR))
-            return self._ask("call", target=self._import("builtins", "iter"), args=[items])
-        return self._rebuilt(value)
-
-    def _rebuilt(self, value: Any) -> Handle:
+    found = {}
+    for path in sorted((Path(out) / "results").glob("*.json")):
         try:
-            parts = value.__reduce_ex__(2)
-        except Exception:
-            raise TypeError(
-                f"a {type(value).__name__} can't be handed to the student's code"
-            ) from None
-        if isinstance(parts, str):  # the name of a global, as of torch.float32
-            return self._import(type(value).__module__.split(".")[0], parts)
-        function, args, state, items, pairs = (*parts, None, None, None)[:5]
-        handle = self._ask("call", target=function, args=list(args))
-        if state is not None:
-            self._set_state(value, handle, state)
-        for item in items or ():
-            self._ask("call", target=self._part(handle, "append"), args=[item])
-        for key, item in pairs or ():
-            self._ask("do", what="setitem", target=handle, args=[key, item])
-        return handle
-
-    def _set_state(self, value: Any, handle: Handle, state: Any) -> None:
-        torch = sys.modules.get("torch")
-        if torch is not None and isinstance(value, torch.nn.Module):
-            # By value a parameter is a tensor like any other: here they become parameters again.
-            own, state = state["_parameters"], {**state, "_parameters": {}}
-            self._ask("call", target=self._part(handle, "__setstate__"), args=[state])
-            for name, tensor in own.items():
-                if tensor is not None:
-                    made = self._import("torch.nn", "Parameter")
-                    tensor = self._ask("call", target=made, args=[tensor, tensor.requires_grad])
-                self._ask(
-                    "call", target=self._part(handle, "register_parameter"), args=[name, tensor]
-                )
-        elif hasattr(value, "__setstate__"):
-            self._ask("call", target=self._part(handle, "__setstate__"), args=[state])
-        else:
-            plain, slots = state if isinstance(state, tuple) else (state, None)
-            # A frozen dataclass refuses setattr.
-            setter = self._part(self._import("builtins", "object"), "__setattr__")
-            for name, part in {**(plain or {}), **(slots or {})}.items():
-                self._ask("call", target=setter, args=[handle, name, part])
-
-    def _import(self, module: str, name: str) -> Handle:
-        if (module, name) not in self._imported:
-            source = (
-                f"import {module} as _mlmusic_module"
-                if "." not in module
-                else (
-                    f"import importlib as _mlmusic_module\n"
-                    f"_mlmusic_module = _mlmusic_module.import_module({module!r})"
-                )
+            result = json.loads(path.read_bytes())
+        except (OSError, ValueError):
+            raise ValueError(f"{path} can't be read: grade again") from None
+        if not isinstance(result, dict) or result.get("format") != formats.FORMAT:
+            raise ValueError(f"{path} was written by another version of mlmusic: grade again")
+        found[path] = {**result, "tasks": [{**task, "outputs": []} for task in result["tasks"]]}
+    if not found:
+        raise _nothing(out)
+    for key, what in (("assignment", "assignments"), ("points", "totals of points")):
+        values = Counter(result[key] for result in found.values())
+        if len(values) > 1:
+            listed = ", ".join(f"{value} ({count})" for value, count in values.most_common())
+            raise ValueError(
+                f"{out} has results of different {what}: {listed}; grade into an empty folder"
             )
-            self._ask("exec", source=source)
-            found = self._global("_mlmusic_module")
-            for part in name.split(".") if name else ():
-                found = self._part(found, part)
-            self._imported[module, name] = found
-        return self._imported[module, name]
-
-    def _global(self, name: str) -> Handle:
-        return self._ask("get", name=name)
-
-    def _part(self, handle: Handle, name: str) -> Handle:
-        return self._ask("do", what="getattr", target=handle, args=[name])
-
-    def _ask(self, op: str, **fields: Any) -> Any:
-        answer = self._student.ask("the test's arguments", op, **fields)
-        return self._student.handle_of(answer) or answer
+    return dict(sorted(found.items(), key=lambda pair: pair[1]["submission"]))
 
 
-def _home(value: Any) -> tuple[str, str] | None:
-    """Say from where an object can be imported, under which name; None if it can't be."""
-    name = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
-    module = getattr(value, "__module__", None)
-    if not isinstance(name, str):
-        return None
-    if not isinstance(module, str):
-        module = "numpy"  # its ufuncs don't tell
-    if module == "__main__" or module.startswith("mlmusic.grading"):
-        return None
-    found: Any = sys.modules.get(module)
-    for part in name.split("."):
-        found = getattr(found, part, None)
-    return (module, name) if found is value else None
+def _nothing(out: str | Path) -> ValueError:
+    return ValueError(f"{out} has no results: run mlmusic grade SOURCE SUBMISSIONS -o {out} first")
 
 
-def _advance(value: Any) -> None:
-    """Let a random generator go on, as if it had been used: the student's copy has been."""
-    kind = type(value).__module__.split(".")[0], type(value).__name__
-    if kind in (("numpy", "Generator"), ("numpy", "RandomState")):
-        value.bytes(8)
-    elif kind == ("random", "Random"):
-        value.random()
-    elif kind == ("torch", "Generator"):
-        importlib.import_module("torch").rand(1, generator=value)
+def grades(
+    found: Iterable[dict[str, Any]], given: overrides.Overrides
+) -> tuple[list[Grade], list[str]]:
+    """Return the students' grades, and the submissions that wait for grading by hand.
+
+    Parameters
+    ----------
+    found : iterable of dict
+        The results.
+    given : Overrides
+        What was given by hand.
+
+    Raises
+    ------
+    ValueError
+        If more was given by hand than an item has.
+    """
+    rows, waiting = [], []
+    for result in found:
+        total = overrides.totals(result, given)
+        rows.append(
+            Grade(
+                result["submission"],
+                overrides.student_of(result),
+                result.get("name") or "",
+                total.score,
+                total.points,
+                summary(result, given),
+            )
+        )
+        if total.waiting:
+            waiting.append(f"{result['submission']}: {', '.join(total.waiting)}")
+    return rows, waiting
+
+
+def summary(result: dict[str, Any], given: overrides.Overrides) -> str:
+    """Return one line for a student: the score, each task's, and what was written by hand."""
+    final = overrides.apply(result, given)
+    parts = [f"{overrides.show(final['score'])} of {overrides.show(final['points'])} points"]
+    for task in final["tasks"]:
+        score = "not graded yet"
+        if task["score"] is not None:
+            score = f"{overrides.show(task['score'])} of {overrides.show(task['points'])}"
+        comments = [item.get("by_hand", {}).get("comment") for item in (task, *task["tests"])]
+        said = " ".join(filter(None, comments))
+        parts.append(f"{task['title'] or task['id']}: {score}{f' ({said})' if said else ''}")
+    parts.append(final.get("by_hand", {}).get("comment") or "")
+    return " ".join(" · ".join(filter(None, parts)).split())
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run ``mlmusic export``; return its exit status: 3 if somebody was left out."""
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if not (options.lms or options.gradebook or options.answers):
+        parser.error("say where to: --lms canvas|moodle, --gradebook FILE or --answers DIR")
+    if bool(options.lms) != bool(options.roster):
+        parser.error("--lms and --roster FILE go together")
+    try:
+        left = _export(options)
+    except (OSError, ValueError, RuntimeError, ModuleNotFoundError) as error:
+        print(f"mlmusic export: {error}", file=sys.stderr)
+        return 1
+    for line in left:
+        print(line, file=sys.stderr)
+    return 3 if left else 0
+
+
+def _export(options: argparse.Namespace) -> list[str]:
+    """Do what was asked for; return who was left out."""
+    out = Path(options.out)
+    if not (out / "results").is_dir():
+        raise _nothing(out)
+    with locked(out):  # what a run has written by halves would be exported by halves
+        found = read_results(out)
+        given = overrides.read(out / "overrides.csv")
+        left = overrides.unknown(given, found.values())
+        if options.lms:
+            left += _to_lms(options, list(found.values()), given)
+        if options.gradebook:
+            from mlmusic.grading.exporting import gradebook
+
+            left += gradebook.write(found, given, options.gradebook, options.assignment)
+            print(f"{options.gradebook}: {len(found)} submissions")
+        if options.answers:
+            from mlmusic.grading.exporting import plagiarism
+
+            answers = list(found.values())
+            left += plagiarism.write(answers, options.answers, options.base)
+            print("\n".join(plagiarism.commands(options.answers, answers[0]["assignment"])))
+    return left
+
+
+def _to_lms(
+    options: argparse.Namespace, found: list[dict[str, Any]], given: overrides.Overrides
+) -> list[str]:
+    """Fill the LMS's file; return who was left out."""
+    rows, waiting = grades(found, given)
+    if waiting and not options.partial:
+        raise ValueError(
+            f"{len(waiting)} of {len(rows)} submissions wait for grading by hand, the first is "
+            f"{waiting[0]}: give the points (mlmusic grade --by-hand -o {options.out}), or say "
+            "--partial to export what there is"
+        )
+    roster_file = Table.read(options.roster)
+    target = Path(options.upload or Path(options.out) / "upload.csv")
+    if target.exists() and target.samefile(options.roster):
+        raise ValueError(f"{target} is the roster itself: name another file with -o")
+    if options.lms == "canvas":
+        if options.feedback:
+            raise ValueError("Canvas takes no comments from a file: leave --feedback out")
+        roster = rosters.canvas(roster_file, found[0]["assignment"], options.column, options.match)
+    else:
+        roster = rosters.moodle(
+            roster_file, options.column or "Grade", options.match, options.feedback
+        )
+    count, left = lms.fill(roster, rows, options.scale)
+    files.write(target, roster_file.to_bytes())
+    heading = roster_file.rows[0][roster.column].strip()
+    print(f"{target}: {count} of {len(roster.students)} students filled in under {heading!r}")
+    if waiting:
+        print(f"still to be graded by hand: {len(waiting)}", file=sys.stderr)
+    return left
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mlmusic export",
+        description="Take the grades to an LMS or to nbgrader, and the answers to a checker.",
+        epilog="Exit status: 0; 1 for a fault; 2 for a wrong call; 3 if somebody was left out, "
+        "who is listed on standard error then.",
+    )
+    parser.add_argument("out", metavar="OUT", help="the folder that mlmusic grade wrote")
+    group = parser.add_argument_group("a learning management system")
+    group.add_argument("--lms", choices=["canvas", "moodle"], help="whose file it is")
+    group.add_argument(
+        "--roster",
+        metavar="FILE",
+        help="Canvas: the exported gradebook; Moodle: the grading worksheet",
+    )
+    group.add_argument("-o", dest="upload", metavar="FILE", help="what to upload (OUT/upload.csv)")
+    group.add_argument(
+        "--column",
+        help="the grade's column, if it isn't the one of the assignment's name (Canvas)"
+        " or 'Grade' (Moodle)",
+    )
+    group.add_argument(
+        "--match",
+        default="id",
+        metavar="BY",
+        help="what the students' ids in OUT are: id (Canvas's user or Moodle's participant number, "
+        "as in the names of downloaded files), login, sis, idnumber, email, name, or any column's "
+        "heading",
+    )
+    group.add_argument(
+        "--scale", action="store_true", help="multiply the scores where the LMS gives other points"
+    )
+    group.add_argument(
+        "--partial", action="store_true", help="even if answers wait for grading by hand"
+    )
+    group.add_argument(
+        "--feedback",
+        nargs="?",
+        const="Feedback comments",
+        metavar="COLUMN",
+        help="Moodle: also write a line of points and comments for the student",
+    )
+    group = parser.add_argument_group("nbgrader")
+    group.add_argument("--gradebook", metavar="FILE", help="nbgrader's gradebook.db")
+    group.add_argument("--assignment", metavar="NAME", help="the assignment's name in there")
+    group = parser.add_argument_group("plagiarism checkers (JPlag, MOSS)")
+    group.add_argument("--answers", metavar="DIR", help="write DIR/STUDENT/ASSIGNMENT.py")
+    group.add_argument(
+        "--base", metavar="NOTEBOOK", help="the released notebook: its code is everybody's"
+    )
+    return parser

@@ -6,27 +6,57 @@ NotImplementedError, hidden tests and mark schemes disappear, outputs are cleare
 by nbgrader's own preprocessors, in the order of its ``generate_assignment`` and without its
 database, so the cells and their metadata are the ones that nbgrader itself would release. The same
 solution always gives the same bytes.
+
+Before that the source is read (`releasing.validation`, `releasing.hidden`) and graded
+(`releasing.proof`): one that would give wrong marks isn't released.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import logging
-import re
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-# What is nearly one of nbgrader's markers. It doesn't know them, and would release the secret.
-_MARKER = re.compile(r"\b(begin|end)[ _]*(solution|hidden[ _]*test|mark(ing)?[ _]*scheme)s?", re.I)
+
+_UNSAFE = (
+    "your own notebook may run without one: add --sandbox none, or --no-run to release it ungraded"
+)
 
 
-def release(source: str | Path, out_dir: str | Path) -> Path:
-    """Write the exercise that belongs to a solution notebook.
+class ReleaseError(ValueError):
+    """Why a source isn't released.
+
+    Parameters
+    ----------
+    source : path
+        The notebook.
+    faults : sequence of str
+        What is wrong, one line each.
+    """
+
+    def __init__(self, source: str | Path, faults: Sequence[str]) -> None:
+        self.faults = [f"{source}: {fault}" for fault in faults]
+        super().__init__("\n".join(self.faults))
+
+
+def release(
+    source: str | Path,
+    out_dir: str | Path,
+    *,
+    run: bool = True,
+    sandbox: str = "auto",
+    strict: bool = False,
+    warn: Callable[[str], None] = lambda line: None,
+) -> Path:
+    """Write the exercise that belongs to a solution notebook, if nothing stands against it.
 
     Parameters
     ----------
@@ -34,6 +64,14 @@ def release(source: str | Path, out_dir: str | Path) -> Path:
         The solution notebook, with nbgrader's markers and metadata.
     out_dir : path
         The folder for the exercise, which keeps the solution's name. It is made if need be.
+    run : bool
+        Whether to grade the solution, the empty exercise and cheap answers first.
+    sandbox : str
+        Which kind of isolation they run in: "auto", "bwrap", "landlock", "docker" or "none".
+    strict : bool
+        Whether a weak test, one that gives points to a cheap answer, is refused, too.
+    warn : callable
+        Is given a line for each weak test that isn't refused.
 
     Returns
     -------
@@ -44,13 +82,31 @@ def release(source: str | Path, out_dir: str | Path) -> Path:
     ------
     FileNotFoundError
         If there is no such notebook.
-    ValueError
-        If it isn't a notebook, or breaks nbgrader's conventions; the message names the fault.
+    ReleaseError
+        If it isn't a notebook, or not fit for release; a line for each fault names the cell.
     ModuleNotFoundError
         If nbgrader isn't installed.
     """
-    target = Path(out_dir) / Path(source).name
+    import nbformat
+
+    source = Path(source)
+    target = Path(out_dir) / source.name
     text = released_text(source)
+    if target.exists() and target.samefile(source):
+        raise ReleaseError(source, ["the exercise would replace it: give another folder with -o"])
+    if run:
+        from mlmusic.grading.releasing.proof import prove
+        from mlmusic.grading.sandbox import SandboxUnavailable
+
+        try:
+            proof = prove(source.read_bytes(), source.name, nbformat.v4.reads(text), sandbox)
+        except SandboxUnavailable as error:
+            raise ReleaseError(source, [f"{error}; {_UNSAFE}"]) from None
+        faults = proof.faults + (proof.weak if strict else [])
+        if faults:
+            raise ReleaseError(source, faults)
+        for line in proof.weak:
+            warn(f"{source}: {line}")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(text.encode())  # bytes: Windows would turn the line ends
     return target
@@ -63,37 +119,61 @@ def released_text(source: str | Path) -> str:
     """
     import nbformat
 
+    from mlmusic.grading.releasing import hidden, validation
+
     source = Path(source)
     steps = _steps()
-    notebook = _read(source)
-    _check(source, notebook)
-    resources: dict[str, Any] = {}
-    for step in steps:
-        try:
-            notebook, resources = step.preprocess(notebook, resources)
-        except (RuntimeError, ValueError, nbformat.ValidationError) as error:
-            reason = " ".join(str(error).split())
-            raise ValueError(f"{source}: {reason} ({type(step).__name__})") from None
-    for cell in notebook.cells:
-        if found := _MARKER.search(cell.source):
-            raise ValueError(f"{source}: cell {cell.id!r} says {found[0]!r}, which isn't a marker")
+    original = read_source(source)
+    if faults := validation.faults(original):
+        raise ReleaseError(source, faults)
+    notebook = _without_secrets(source, copy.deepcopy(original), steps)
+    faults = hidden.misspelt(notebook) + validation.stubs(notebook)
+    if faults := faults or hidden.leaks(original, notebook):
+        raise ReleaseError(source, faults)
     # The link that opens this notebook on Colab should open the exercise.
     first = notebook.cells[0]
     first.source = first.source.replace(f"/solutions/{source.name}", f"/exercises/{source.name}")
     return nbformat.v4.writes(notebook).rstrip("\n") + "\n"
 
 
-def _read(source: Path) -> NotebookNode:
+def _without_secrets(source: Path, notebook: NotebookNode, steps: list[Any]) -> NotebookNode:
+    import nbformat
+    from nbgrader.nbgraderformat.common import SchemaMismatchError
+
+    resources: dict[str, Any] = {}
+    for step in steps:
+        try:
+            notebook, resources = step.preprocess(notebook, resources)
+        except SchemaMismatchError as error:
+            fault = f"its nbgrader metadata is old ({error}): run `nbgrader update` on it"
+            raise ReleaseError(source, [fault]) from None
+        except (RuntimeError, ValueError, KeyError, nbformat.ValidationError) as error:
+            reason = " ".join(str(error).split())
+            raise ReleaseError(source, [f"{reason} ({type(step).__name__})"]) from None
+    return notebook
+
+
+def read_source(source: Path) -> NotebookNode:
+    """Read a source notebook as it stands.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such notebook.
+    ReleaseError
+        If it isn't a notebook.
+    """
     import nbformat
 
     try:
-        text = source.read_text(encoding="utf-8")
+        text = source.read_text(encoding="utf-8-sig")
         content = json.loads(text)
         if not isinstance(content, dict) or content.get("nbformat") != 4:
             raise ValueError("its format is not nbformat 4")
         nbformat.validate(content)
     except (nbformat.ValidationError, ValueError) as error:
-        raise ValueError(f"{source} isn't a notebook: {str(error).splitlines()[0]}") from None
+        reason = str(error).splitlines()[0]
+        raise ReleaseError(source, [f"isn't a notebook: {reason}"]) from None
     return nbformat.v4.reads(text)
 
 
@@ -118,50 +198,69 @@ def _steps() -> list[Any]:
     return [getattr(steps, name)(config=Config(), log=quiet) for name in names.split()]
 
 
-def _check(source: Path, notebook: NotebookNode) -> None:
-    """Refuse what nbgrader would let pass and students would stumble over."""
-    marks = [cell.metadata.get("nbgrader", {}) for cell in notebook.cells]
-    if not any(mark.get("grade") for mark in marks):
-        raise ValueError(f"{source}: no cell is graded (nbgrader's metadata grade and points)")
-    for cell, mark in zip(notebook.cells, marks, strict=True):
-        if "AUTOTEST" in cell.source:
-            raise ValueError(f"{source}: cell {cell.id!r} uses AUTOTEST; write the test out")
-        has_solution = "BEGIN SOLUTION" in cell.source
-        if mark.get("solution") and cell.cell_type == "code" and not has_solution:
-            # nbgrader would replace the whole cell, the function's signature with it
-            raise ValueError(
-                f"{source}: solution cell {cell.id!r} has no '### BEGIN SOLUTION' line"
-            )
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run ``mlmusic release``; return its exit status."""
-    parser = argparse.ArgumentParser(prog="mlmusic release", description=main.__doc__)
-    parser.description = "Make the students' exercises from the solutions."
-    parser.add_argument("source", nargs="*", default=["solutions"], help="notebooks or folders")
-    parser.add_argument("-o", "--out", default="exercises", help="folder for the exercises")
-    parser.add_argument("--check", action="store_true", help="write nothing, say what differs")
+    parser = _parser()
     options = parser.parse_args(argv)
+    if options.origin and not options.new:
+        parser.error("--from goes with --new FILE")
+    try:
+        if options.new:
+            from mlmusic.grading.releasing.new_source import new_source
+
+            print(*new_source(options.new, options.origin), sep="\n")
+            return 0
+    except (OSError, ValueError) as error:
+        return _fault(error)
     sources: list[Path] = []
     for name in map(Path, options.source):
         sources += sorted(name.glob("*.ipynb")) if name.is_dir() else [name]
     if not sources:
-        print(f"mlmusic release: no notebooks in {', '.join(options.source)}", file=sys.stderr)
-        return 1
+        return _fault(f"no notebooks in {', '.join(options.source)}")
     status = 0
     for source in sources:
         try:
             if options.check:
-                fault = difference(source, Path(options.out))
-                if fault:
+                if fault := difference(source, Path(options.out)):
                     print(fault, file=sys.stderr)
                     status = 1
-            else:
-                print(release(source, options.out))
-        except (FileNotFoundError, ModuleNotFoundError, ValueError) as error:
-            print(f"mlmusic release: {error}", file=sys.stderr)
-            return 1
+                continue
+            run, kind, strict = not options.no_run, options.sandbox, options.strict
+            print(release(source, options.out, run=run, sandbox=kind, strict=strict, warn=_warn))
+        except (ModuleNotFoundError, OSError, ValueError) as error:
+            status = _fault(error)
     return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mlmusic release")
+    parser.description = "Make the students' exercises from the solutions."
+    parser.add_argument("source", nargs="*", default=["solutions"], help="notebooks or folders")
+    parser.add_argument("-o", "--out", default="exercises", help="folder for the exercises")
+    parser.add_argument("--check", action="store_true", help="write nothing, say what differs")
+    parser.add_argument(
+        "--no-run", action="store_true", help="release without grading the solution first"
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="refuse tests that give points to a cheap answer"
+    )
+    kinds = ("auto", "bwrap", "landlock", "docker", "none")
+    parser.add_argument("--sandbox", choices=kinds, default="auto", help="where the solution runs")
+    parser.add_argument("--new", metavar="FILE", help="write a new source notebook and stop")
+    parser.add_argument(
+        "--from", dest="origin", metavar="SOLUTION", help="the solution that --new varies"
+    )
+    return parser
+
+
+def _fault(error: object) -> int:
+    for line in str(error).splitlines():
+        print(f"mlmusic release: {line}", file=sys.stderr)
+    return 1
+
+
+def _warn(line: str) -> None:
+    print(f"mlmusic release: warning: {line}", file=sys.stderr)
 
 
 def difference(source: Path, out_dir: Path) -> str | None:

@@ -8,7 +8,7 @@ import nbformat
 import notebook_parts as parts
 import pytest
 
-from mlmusic.grading.release import difference, main, release, released_text
+from mlmusic.grading.release import ReleaseError, difference, main, release, released_text
 
 pytest.importorskip("nbgrader", reason="nbgrader makes the exercises (extra 'grade')")
 
@@ -36,11 +36,14 @@ def changed(tmp_path):
 
 
 def test_committed_sample_is_what_release_writes(tmp_path):
-    assert release(SOLUTION, tmp_path / "new" / "folder").read_bytes() == EXERCISE.read_bytes()
+    assert (
+        release(SOLUTION, tmp_path / "new" / "folder", run=False).read_bytes()
+        == EXERCISE.read_bytes()
+    )
 
 
 def test_solution_becomes_a_stub_and_the_signature_stays(tmp_path):
-    answer = cells(release(SOLUTION, tmp_path))["task-1-answer"]
+    answer = cells(release(SOLUTION, tmp_path, run=False))["task-1-answer"]
     assert answer.source == (
         'def octave_up(pitch):\n    """The note an octave higher."""\n'
         "    # YOUR CODE HERE\n    raise NotImplementedError()"
@@ -119,35 +122,62 @@ def test_same_bytes_whatever_the_order_of_keys(tmp_path):
     assert released_text(path) == EXERCISE.read_text(encoding="utf-8")
 
 
+UNSOLVED = "def octave_up(pitch):\n    ### BEGIN SOLUTION\n    return 1"
+
+
 @pytest.mark.parametrize(
     ("name", "source", "metadata", "message"),
     [
-        ("task-1-answer", "def f():\n    ### BEGIN SOLUTION\n    return 1", {}, "no end solution"),
-        ("task-1-answer", "def f():\n    return 1", {}, "no '### BEGIN SOLUTION' line"),
-        ("task-1-test", "### BEGIN HIDDEN TESTS\nassert f()", {}, "No end hidden tests"),
-        ("task-1", "### BEGIN SOLUTION\nx\n### END SOLUTION", {}, "non-solution cell"),
-        ("task-1-test", "### END HIDDEN TESTS", {"grade": False, "locked": True}, None),
-        ("task-1-test", "### AUTOTEST f(1)", {}, "uses AUTOTEST"),
-        ("task-2-test", None, {"grade_id": "test-octave_up"}, "failed to validate"),
+        ("task-1-answer", UNSOLVED, {}, "cell 5 'octave_up' has 'BEGIN SOLUTION' and"),
+        ("task-1-answer", "octave_up = abs", {}, "without a '### BEGIN SOLUTION' line"),
+        ("task-1", "### BEGIN SOLUTION\nx\n### END SOLUTION", {}, "isn't marked as one"),
+        ("task-1-test", "### BEGIN MARK SCHEME\noctave_up", {}, "No end mark scheme"),
+        ("task-2-test", None, {"grade_id": "test-octave_up"}, "has the grade_id of cell 6, too"),
+        ("task-1-test", None, {"points": 0}, "has 0 points"),
+        ("task-1-test", None, {"schema_version": 1}, "run `nbgrader update` on it"),
     ],
 )
 def test_broken_conventions_are_refused(changed, tmp_path, name, source, metadata, message):
     path = changed(name, source, **metadata)
-    if message is None:
-        assert "END HIDDEN" not in released_text(path)
-        return
-    with pytest.raises(ValueError, match=message) as caught:
-        release(path, tmp_path / "out")
-    assert path.name in str(caught.value)
+    with pytest.raises(ReleaseError, match=message) as caught:
+        release(path, tmp_path / "out", run=False)
+    assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_stub_that_is_no_python_is_refused(changed, tmp_path):
+    solution = "octave_up = [\n    ### BEGIN SOLUTION\n    12\n    ### END SOLUTION\n]"
+    path = changed("task-1-answer", solution)
+    with pytest.raises(ReleaseError, match="cell 5 'octave_up' isn't valid Python without its sol"):
+        release(path, tmp_path / "out", run=False)
 
 
 @pytest.mark.parametrize("marker", ["BEGIN HIDDEN TEST", "Begin Solution", "BEGIN_SOLUTION"])
 def test_misspelt_marker_is_refused_instead_of_releasing_the_secret(changed, marker):
     path = changed("task-1-test", f"### {marker}\nassert octave_up(1) == 13")
-    with pytest.raises(ValueError, match="'task-1-test' says 'B"):
+    with pytest.raises(ReleaseError, match="cell 6 'test-octave_up' says 'B"):
         released_text(path)
+
+
+def test_a_hidden_test_that_students_see_is_refused(changed, tmp_path):
+    path = changed("task-1", "An octave is 12 semitones: octave_up(1) == 13.")
+    with pytest.raises(ReleaseError, match="hides 'octave_up.1. == 13', but students see it in"):
+        release(path, tmp_path / "out", run=False)
+
+
+def test_the_source_is_never_replaced_by_its_exercise(tmp_path):
+    path = tmp_path / SOLUTION.name
+    path.write_bytes(SOLUTION.read_bytes())
+    with pytest.raises(ReleaseError, match="would replace it: give another folder with -o"):
+        release(path, tmp_path, run=False)
+    assert path.read_bytes() == SOLUTION.read_bytes()
+
+
+def test_a_byte_order_mark_does_no_harm(tmp_path):
+    path = tmp_path / SOLUTION.name
+    path.write_bytes(b"\xef\xbb\xbf" + SOLUTION.read_bytes())
+    assert released_text(path) == EXERCISE.read_text(encoding="utf-8")
 
 
 def test_notebook_without_graded_cells_is_refused():
@@ -159,7 +189,7 @@ def test_notebook_without_graded_cells_is_refused():
 def test_what_is_no_notebook_is_refused(tmp_path, text):
     path = tmp_path / "broken.ipynb"
     path.write_text(text)
-    with pytest.raises(ValueError, match="broken.ipynb isn't a notebook"):
+    with pytest.raises(ValueError, match="broken.ipynb: isn't a notebook"):
         released_text(path)
 
 
@@ -173,7 +203,7 @@ def test_missing_nbgrader_is_one_clear_line(monkeypatch, capsys, tmp_path):
 
 
 def test_command_releases_a_folder(tmp_path, capsys):
-    assert main([str(SOLUTION.parent), "-o", str(tmp_path)]) == 0
+    assert main([str(SOLUTION.parent), "-o", str(tmp_path), "--no-run"]) == 0
     assert capsys.readouterr().out == f"{tmp_path / SOLUTION.name}\n"
     assert (tmp_path / SOLUTION.name).read_bytes() == EXERCISE.read_bytes()
 
@@ -183,7 +213,7 @@ def test_check_says_what_is_out_of_step(tmp_path, capsys):
     assert main(arguments) == 1
     assert "is missing: run `make release`" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
-    target = release(SOLUTION, tmp_path)
+    target = release(SOLUTION, tmp_path, run=False)
     assert main(arguments) == 0
     target.write_bytes(target.read_bytes().replace(b"\n", b"\r\n"))
     assert "run `make release`" in difference(SOLUTION, tmp_path)

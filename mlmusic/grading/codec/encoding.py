@@ -20,8 +20,10 @@ from mlmusic.grading.codec.values import (
     MAX_BYTES,
     MAX_DEPTH,
     MAX_DIGITS,
+    MAX_HEADER,
     MAX_ITEMS,
     SCORE_FIELDS,
+    TOO_LONG,
     TORCH_DTYPES,
     Callback,
     CodecError,
@@ -73,7 +75,7 @@ class _Encoder:
         self.keep = keep
         self.blobs: list[bytes] = []
         self.room = MAX_BYTES
-        self.items = 0
+        self.items = self.packed_items = 0
 
     def blob(self, data: bytes) -> int:
         self.claim(len(data))
@@ -87,8 +89,8 @@ class _Encoder:
 
     def encode(self, value: Any, depth: int) -> Any:
         self.items += 1
-        if self.items > MAX_ITEMS:
-            raise CodecError(f"more than {MAX_ITEMS:,} values at once")
+        if self.items > MAX_HEADER // 2:  # each takes two characters at least
+            raise CodecError(f"too many values at once: {TOO_LONG}")
         if depth > MAX_DEPTH:
             raise CodecError(f"nested more than {MAX_DEPTH} levels deep, or contains itself")
         # Only type() can't be fooled: an object's __class__ may say anything.
@@ -229,9 +231,9 @@ class _Encoder:
                 return None
         else:
             return None
-        self.items += len(items)
-        if self.items > MAX_ITEMS:
-            raise CodecError(f"more than {MAX_ITEMS:,} values at once")
+        self.packed_items += len(items)
+        if self.packed_items > MAX_ITEMS:
+            raise CodecError(f"too many values at once: more than {MAX_ITEMS:,}")
         self.claim(array.nbytes)
         self.room += array.nbytes
         return {"P": [name, self.blob(array.tobytes())]}
@@ -268,13 +270,17 @@ class _Encoder:
         import torch
 
         with torch._C.DisableTorchFunctionSubclass(), torch.no_grad():
-            tensor = torch.Tensor.as_subclass(value, torch.Tensor).detach()
-            name = str(tensor.dtype).removeprefix("torch.")
-            if tensor.layout is not torch.strided or name not in TORCH_DTYPES:
+            try:
+                # A sparse one has no storage, a quantised one no bytes of its own.
+                if torch._C.TensorBase.layout.__get__(value) is not torch.strided:
+                    return _NOT_PLAIN
+                tensor = torch.Tensor.as_subclass(value, torch.Tensor).detach()
+                name = str(tensor.dtype).removeprefix("torch.")
+                size = tensor.numel() * tensor.element_size()
+                if name not in TORCH_DTYPES or tensor.is_meta or tensor.is_quantized:
+                    return _NOT_PLAIN
+            except (NotImplementedError, RuntimeError):  # some wrapper that only looks like one
                 return _NOT_PLAIN
-            if tensor.device.type == "meta" or tensor.is_quantized:
-                return _NOT_PLAIN
-            size = tensor.numel() * tensor.element_size()
             if size > self.room:
                 self.claim(size)
             tensor = tensor.cpu().resolve_conj().resolve_neg().contiguous()

@@ -10,6 +10,7 @@ from typing import Any
 
 MAX_DEPTH = 32
 MAX_HEADER = 1 << 20  # bytes
+TOO_LONG = f"they take more than {MAX_HEADER >> 20} MB as text"
 MAX_BYTES = 64 << 20  # of all blobs together
 MAX_ITEMS = 2_000_000  # values in one message, however deep
 MAX_DIGITS = 4_000  # of an int: Python itself refuses to read or print more than 4,300

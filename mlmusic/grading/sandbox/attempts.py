@@ -408,7 +408,7 @@ attempt(lambda: libc.syscall(249, b"user", b"note", None, -4) >= 0)
         alone=False,
     ),
     Attempt(
-        "make namespaces and mounts",
+        "make namespaces, mounts and devices",
         """
 CLONE_NEWUSER, CLONE_NEWNS = 0x10000000, 0x20000
 attempt(lambda: libc.unshare(CLONE_NEWUSER) == 0)
@@ -417,6 +417,9 @@ attempt(lambda: libc.mount(b"none", b".", b"tmpfs", 0, None) == 0)
 attempt(lambda: libc.mount(None, b"/", None, 32 | 0x1000, None) == 0)
 attempt(lambda: os.chroot(".") is None)
 attempt(lambda: libc.setns(os.open("/proc/1/ns/mnt", os.O_RDONLY), 0) == 0)
+import stat
+attempt(lambda: os.mknod("disk", stat.S_IFBLK | 0o600, os.makedev(8, 0)) or True)
+attempt(lambda: os.mknod("memory", stat.S_IFCHR | 0o600, os.makedev(1, 1)) or True)
 attempt(lambda: os.getuid() != 0 and os.setuid(0) is None)
 """,
         alone=False,

@@ -11,11 +11,14 @@ from typing import Any
 
 # What stands on a cell's first line and wants the rest run as it is.
 _RUN_BODY = re.compile(r"\s*%%(capture|prun|time|timeit)\b[^\n]*\n")
+_EMPTY = re.compile(r"(?:[ \t]*\n)*")
+_OPTIONS = re.compile(r"^\s*(-\w+\s*\d*\s+)*")  # of %timeit
 # Commands that would change the machine, or run something else than this notebook.
 _COMMANDS = frozenset(
     "bash cd conda mamba micromamba pip perl python python2 python3 run ruby sc script sh sx "
-    "system uv writefile".split()
+    "system uv".split()
 )
+_EXTENSIONS = frozenset("autoreload tensorboard watermark".split())  # what %load_ext would add
 _NAME = "<cell "  # how the file names of cells begin
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 _SIMPLE = (
@@ -53,6 +56,7 @@ class Cells:
         shell.getoutput = self._no_output
         shell.run_line_magic = self._line_magic
         shell.run_cell_magic = self._cell_magic
+        shell.ask_exit = lambda: None  # what exit() calls
 
     def run(
         self, source: str, mode: str = "all"
@@ -82,7 +86,9 @@ class Cells:
         while found := _RUN_BODY.match(source):
             source = "\n" * found[0].count("\n") + source[found.end() :]
         try:
-            source = self.shell.transform_cell(source)
+            # IPython would drop empty lines at the beginning, and the numbers would be wrong.
+            start = _EMPTY.match(source).end()
+            source = source[:start] + self.shell.transform_cell(source[start:])
             # So that tracebacks and inspect.getsource find the text.
             lines = source.splitlines(keepends=True)
             linecache.cache[name] = (len(source), None, lines, name)
@@ -98,7 +104,7 @@ class Cells:
                 self._execute(compile_node(node, name, self._flags))
             except BaseException as error:
                 if first is None:
-                    first, line = error, line_in(error)
+                    first, line = error, line_in(error, name)
         return first, line, self._notes
 
     def _execute(self, code: Any) -> None:
@@ -133,16 +139,22 @@ class Cells:
     def _line_magic(self, name: str, line: str, *_: Any, **__: Any) -> Any:
         if name in ("time", "timeit", "prun"):
             return self._value(line)
-        if name in _COMMANDS or self.shell.find_line_magic(name) is None:
+        known = name in _EXTENSIONS or self.shell.find_line_magic(name) is not None
+        if name in _COMMANDS or not known:
             self._notes.append(f"%{name} {line}".strip()[:100])
         return None
 
     def _cell_magic(self, name: str, line: str, body: str) -> None:
+        if name in ("writefile", "file"):  # a module, to be imported later
+            *options, path = line.split()
+            with open(path, "a" if "-a" in options else "w", encoding="utf-8") as file:
+                file.write(body)
+            return
         self._notes.append(f"%%{name} {line}".strip()[:100])
 
     def _value(self, line: str) -> Any:
-        """Run what follows %time, and return its value if it has one."""
-        line = self.shell.transform_cell(line)
+        """Run what follows %time and its options, and return its value if it has one."""
+        line = self.shell.transform_cell(_OPTIONS.sub("", line))
         try:
             code = compile(line.strip(), "<magic>", "eval")
         except SyntaxError:
@@ -162,12 +174,12 @@ def compile_node(node: ast.stmt, name: str, flags: int) -> Any:
     return compile(ast.Module([node], []), name, "exec", flags, dont_inherit=True)
 
 
-def line_in(error: BaseException) -> int | None:
-    """Find the line of a cell in which an exception was raised, or that it passed through last."""
+def line_in(error: BaseException, name: str = _NAME) -> int | None:
+    """Find the line of a cell, any or a certain one, that an exception passed through first."""
     line = None
     trace = error.__traceback__
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename.startswith(_NAME):
+        if trace.tb_frame.f_code.co_filename.startswith(name):
             line = trace.tb_lineno
         trace = trace.tb_next
     return line

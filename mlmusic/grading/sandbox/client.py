@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import builtins
+import contextlib
 import json
 import os
 import secrets
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -17,50 +16,19 @@ from typing import Any
 from mlmusic.grading import codec
 from mlmusic.grading.codec import Callback, CodecError, Handle
 from mlmusic.grading.limits import Limits
-from mlmusic.grading.sandbox import isolation
-from mlmusic.grading.sandbox.isolation import SandboxUnavailable
+from mlmusic.grading.sandbox import isolation, watch
+from mlmusic.grading.sandbox.answers import LONGEST_MESSAGE, checked_call, checked_error
+from mlmusic.grading.sandbox.errors import (
+    SandboxLost,
+    SandboxUnavailable,
+    StudentDied,
+    StudentTimeout,
+)
 from mlmusic.grading.sandbox.transport import Channel, Late, Lost
 
 _WARM_SECONDS = 300.0  # for imports and public cells
 _CLEAN_SECONDS = 5.0  # for killing and wiping; after that the warm process is replaced
-_LONGEST_MESSAGE = 500
 _NONSENSE = "it answered with nonsense"
-
-
-class StudentError(Exception):
-    """What a student's code raised.
-
-    Attributes
-    ----------
-    type_name : str or None
-        The builtin exception that it was, or extended; None for those that aren't an `Exception`
-        and those that end a loop.
-    message : str
-        At most 500 characters.
-    line : int or None
-        The line of the cell.
-    name : str
-        The class's own name.
-    """
-
-    def __init__(
-        self, type_name: str | None, message: str, line: int | None = None, name: str = ""
-    ) -> None:
-        super().__init__(f"{name or type_name or 'error'}: {message}")
-        self.type_name, self.message, self.line = type_name, message, line
-        self.name = name or type_name or ""
-
-
-class StudentTimeout(Exception):
-    """No answer in time. The student's process is unusable: call `Sandbox.start` again."""
-
-
-class StudentDied(Exception):
-    """The student's process has ended, or answers nonsense: call `Sandbox.start` again."""
-
-
-class SandboxLost(StudentDied):
-    """The whole sandbox has ended. That need not be the student's fault: it's worth one retry."""
 
 
 class Sandbox:
@@ -235,10 +203,10 @@ class Sandbox:
             while True:
                 kind, value = self._receive(deadline, handle, functions)
                 if kind == "callback":
-                    answer = self._called(functions, *_checked_call(value), keep)
+                    answer = self._called(functions, *checked_call(value), keep)
                     self._channel.send(b"D", answer, deadline)
                     continue
-                raised = _checked_error(value) if kind == "error" else None
+                raised = checked_error(value) if kind == "error" else None
                 break
         except CodecError as error:
             raise StudentDied(f"{_NONSENSE}: {error}") from None
@@ -284,7 +252,7 @@ class Sandbox:
             return self._packed(["value"], functions[number](*args, **kwargs), keep)
         except Exception as error:
             # What a trusted assertion says is none of the student's business.
-            message = "" if isinstance(error, AssertionError) else str(error)[:_LONGEST_MESSAGE]
+            message = "" if isinstance(error, AssertionError) else str(error)[:LONGEST_MESSAGE]
             message = message.encode("utf-8", "replace").decode()
             name = next(c.__name__ for c in type(error).__mro__ if c.__module__ == "builtins")
             return self._packed(["error"], {"type": name, "message": message}, None)
@@ -319,6 +287,8 @@ class Sandbox:
             reason = self._channel.last_words()
             if isinstance(error, Late):
                 reason = f"the public cells take more than {_WARM_SECONDS:g} s"
+            elif plan.hint:
+                reason += f" ({plan.hint})"
             self._close()
             raise SandboxUnavailable(f"{self.kind} doesn't work here: {reason}") from None
         self.warm_errors = json.loads(body)
@@ -345,30 +315,6 @@ class Sandbox:
         if channel is not None:
             channel.close()
         if temp is not None and os.getpid() == self._owner:
-            shutil.rmtree(temp, ignore_errors=True)
-
-
-def _checked_error(value: Any) -> StudentError:
-    """Make the exception that an answer describes, believing nothing about it."""
-    if type(value) is not dict:
-        raise CodecError("not an error")
-    name, message, line = value.get("type"), value.get("message"), value.get("line")
-    kind = getattr(builtins, name, None) if type(name) is str else None
-    ends_loops = (StopIteration, StopAsyncIteration)
-    if not (isinstance(kind, type) and issubclass(kind, Exception)) or issubclass(kind, ends_loops):
-        name = None
-    message = message[:_LONGEST_MESSAGE] if type(message) is str else ""
-    line = line if type(line) is int and 0 < line < 1_000_000 else None
-    own = value.get("name")
-    return StudentError(name, message, line, own[:100] if type(own) is str else "")
-
-
-def _checked_call(value: Any) -> tuple[int, list[Any], dict[str, Any]]:
-    if type(value) is not dict or value.keys() != {"callback", "args", "kwargs"}:
-        raise CodecError("not a call")
-    number, args, kwargs = value["callback"], value["args"], value["kwargs"]
-    if type(number) is not int or type(args) is not list or type(kwargs) is not dict:
-        raise CodecError("not a call")
-    if not all(type(name) is str for name in kwargs):
-        raise CodecError("not a call")
-    return number, args, kwargs
+            with contextlib.suppress(OSError):
+                watch.wipe(temp)
+                os.rmdir(temp)

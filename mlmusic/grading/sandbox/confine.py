@@ -9,7 +9,7 @@ import resource
 import sys
 from typing import Any
 
-from mlmusic.grading.sandbox import linux
+from mlmusic.grading.sandbox import linux, seccomp
 
 
 def confine(setting: dict[str, Any], zygote: int) -> None:
@@ -33,6 +33,7 @@ def confine(setting: dict[str, Any], zygote: int) -> None:
         return
     linux.die_with_parent()
     linux.no_new_privileges()
+    linux.drop_capabilities()
     linux.set_dumpable(True)  # else its own /proc/self isn't its own
     abi = linux.landlock_abi()
     write = [setting["temp"], "/dev/null"]
@@ -41,10 +42,10 @@ def confine(setting: dict[str, Any], zygote: int) -> None:
         linux.landlock([*write, "/dev/shm"])
     elif not namespaces:
         linux.landlock(write, read=[*setting["read"], "/dev/urandom"])
-    rules = linux.student_rules(
+    rules = seccomp.student_rules(
         namespaces=namespaces, scoped=abi >= 6, pid=os.getpid(), zygote=zygote
     )
-    linux.seccomp(rules)
+    seccomp.apply(rules)
 
 
 def _set_ceilings(setting: dict[str, Any]) -> None:

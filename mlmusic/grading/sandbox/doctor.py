@@ -5,12 +5,8 @@ from __future__ import annotations
 from mlmusic.grading.limits import Limits
 from mlmusic.grading.sandbox import isolation
 from mlmusic.grading.sandbox.attempts import ATTEMPTS, PREAMBLE, Attempt, Outside
-from mlmusic.grading.sandbox.client import (
-    Sandbox,
-    StudentDied,
-    StudentError,
-    StudentTimeout,
-)
+from mlmusic.grading.sandbox.client import Sandbox
+from mlmusic.grading.sandbox.errors import StudentDied, StudentError, StudentTimeout
 
 _LIMITS = Limits(memory=1 << 30, files=20_000_000)
 _SECONDS = 20.0

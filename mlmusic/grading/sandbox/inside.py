@@ -1,13 +1,6 @@
 """The warm process in the sandbox: imports everything once, forks one process for each student.
 
-It talks to the trusted side over its standard input and output, in frames of its own: one letter,
-a length, bytes. What a student's process says is passed on inside such a frame, so that no student
-can say anything in the warm process's name.
-
-====  ========================================================================
-in    ``W`` the setting; ``F`` fork a student, ``D`` data for it, ``K`` end it, with a token
-out   ``R`` ready, ``D`` data, ``X`` how the student ended, ``S`` with the token: all is gone
-====  ========================================================================
+It runs until the trusted side closes its standard input.
 """
 
 from __future__ import annotations
@@ -17,84 +10,99 @@ import gc
 import importlib
 import json
 import os
+import random
 import select
 import signal
 import socket
-import struct
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from mlmusic.grading.sandbox import linux, watch
+from mlmusic.grading.sandbox.frames import Frames
 
 _TICK = 0.2  # seconds between two looks at what a student uses
 _ENOUGH = 1 << 18  # bytes that wait for the trusted side before a student is read no further
 _PIECE = 1 << 16
+_FONTS = ".matplotlib"  # where its list of fonts is kept
 
 
 def main() -> None:
     """Run until the standard input ends."""
-    requests, replies = os.dup(0), os.dup(1)
+    frames = Frames(os.dup(0), os.dup(1))
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)
     os.close(null)
-    setting = json.loads(_read_frame(requests)[1])
+    setting = json.loads(frames.first()[1])
     if sys.platform.startswith("linux"):
         _settle(setting)
-    zygote = Zygote(requests, replies, setting)
-    errors = zygote.warm()
-    zygote.tell(b"R", json.dumps(errors).encode())
-    zygote.run()
+    zygote = Zygote(frames, setting)
+    with _leaving_when_alone(frames, zygote.leave):
+        errors = zygote.warm()
+    zygote.try_out()
+    frames.tell(b"R", json.dumps(errors).encode())
+    try:
+        zygote.run()
+    except (BrokenPipeError, EOFError):
+        zygote.leave()
 
 
 def _settle(setting: dict[str, Any]) -> None:
     """Make sure that this process can't be disturbed, and leaves nothing behind."""
-    if setting["kind"] in ("bwrap", "docker"):
-        # Here everything else is killed after each student: that must not be the whole machine.
-        if os.readlink("/proc/self/ns/pid") == setting["pid_namespace"]:
-            sys.exit("there is no PID namespace of its own")
-    else:
-        linux.die_with_parent()
+    # Where everything else is killed after each student, that must not be the whole machine.
+    apart = os.readlink("/proc/self/ns/pid") != setting["pid_namespace"]
+    if setting["kind"] in ("bwrap", "docker") and not apart:
+        sys.exit("there is no PID namespace of its own")
     linux.adopt_orphans()
     if setting["user"] is not None:
         os.setgroups([])
         os.setresgid(*[setting["user"]] * 3)
         os.setresuid(*[setting["user"]] * 3)
-    linux.set_dumpable(False)
+    linux.set_dumpable(False)  # which a change of user undoes
 
 
-def _read_frame(source: int) -> tuple[bytes, bytes]:
-    def read(size: int) -> bytes:
-        data = b""
-        while len(data) < size:
-            piece = os.read(source, size - len(data))
-            if not piece:
-                sys.exit("the trusted side is gone")
-            data += piece
-        return data
+@contextlib.contextmanager
+def _leaving_when_alone(frames: Frames, leave: Callable[[], NoReturn]) -> Iterator[None]:
+    """Leave when the trusted side is gone, even in the middle of a public cell."""
+    hang_up = select.poll()
+    hang_up.register(frames.requests, 0)
+    done = threading.Event()
 
-    letter, length = struct.unpack("<cI", read(5))
-    return letter, read(length)
+    def look() -> None:
+        while not done.is_set():
+            if hang_up.poll(200):
+                leave()
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()  # a fork must not find other threads at work
 
 
 class Zygote:
     """Forks students, relays between them and the trusted side, and cleans up after them."""
 
-    def __init__(self, requests: int, replies: int, setting: dict[str, Any]) -> None:
-        self._requests, self._replies = requests, replies
+    def __init__(self, frames: Frames, setting: dict[str, Any]) -> None:
+        self._frames = frames
         self._setting = setting
         self._temp: str = setting["temp"]
         self._apart = setting["kind"] in ("bwrap", "docker")  # in a PID namespace of its own
         self._cells: Any = None
+        self._files: dict[str, bytes | None] = {}
+        self._folder = self._temp
+        self._random: Any = None
         self._baseline = 0  # bytes of memory that every student starts with
         self._pid: int | None = None
         self._status: int | None = None
         self._killed_for = ""
         self._socket: socket.socket | None = None
-        self._arrived = bytearray()  # from the trusted side, not yet a whole frame
         self._to_student = bytearray()
-        self._to_client = bytearray()
 
     def warm(self) -> list[str | None]:
         """Import the modules and run the public cells; return each cell's error, or None."""
@@ -102,7 +110,8 @@ class Zygote:
         from mlmusic.grading.sandbox.cells import Cells
 
         os.chdir(self._temp)
-        self._furnish()
+        lists = {os.path.join(_FONTS, name): text for name, text in self._setting["files"].items()}
+        watch.restore(self._temp, {_FONTS: None} | {n: t.encode() for n, t in lists.items()})
         for name in self._setting["modules"]:
             with contextlib.suppress(Exception):  # a student that imports it will hear why
                 importlib.import_module(name)
@@ -119,25 +128,26 @@ class Zygote:
         self._cells.settle()
         if torch := sys.modules.get("torch"):
             torch.set_num_threads(1)
-        if "matplotlib.font_manager" in sys.modules:
-            self._setting["files"] = {}  # read already
-        self._try_out()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            # The kernel keeps signals without a handler from the first process of a namespace.
+            signal.signal(number, signal.SIG_DFL)
+        if not self._apart:
+            signal.signal(signal.SIGTERM, lambda *_: self.leave())
+            if sys.platform.startswith("linux"):
+                linux.die_with_parent(signal.SIGTERM)
+        # What public cells have written is there for every student.
+        self._files = watch.snapshot(self._temp)
+        self._folder = os.getcwd()
+        self._random = random.getstate()
+        os.chdir(self._temp)
         self._wipe()
         gc.collect()
         gc.freeze()  # what is there stays shared between all students
         self._baseline = watch.memory(["self"])
         return errors
 
-    def _furnish(self) -> None:
-        """Put the files into the temporary folder that a student would have to wait for."""
-        for name, text in self._setting["files"].items():
-            folder = os.path.join(self._temp, ".matplotlib")
-            os.makedirs(folder, exist_ok=True)
-            with open(os.path.join(folder, os.path.basename(name)), "w") as file:
-                file.write(text)
-
-    def _try_out(self) -> None:
-        """Confine a process; without that no student's code may run."""
+    def try_out(self) -> None:
+        """Confine a process, and end if that fails: then no student's code may run."""
         pid = os.fork()
         if pid == 0:
             from mlmusic.grading.sandbox import confine
@@ -152,70 +162,42 @@ class Zygote:
         if os.waitpid(pid, 0)[1] != 0:
             sys.exit(1)
 
-    # Frames -----------------------------------------------------------------------------------
-
-    def tell(self, letter: bytes, data: bytes = b"") -> None:
-        """Queue a frame for the trusted side."""
-        self._to_client += struct.pack("<cI", letter, len(data)) + data
-
     def run(self) -> None:
         """Relay until the trusted side is gone."""
-        os.set_blocking(self._requests, False)
-        os.set_blocking(self._replies, False)
+        frames = self._frames
         look = time.monotonic() + _TICK
         while True:
-            reading: list[Any] = [self._requests]
-            writing: list[Any] = [self._replies] if self._to_client else []
+            reading: list[Any] = [frames.requests]
+            writing: list[Any] = [frames.replies] if frames.waiting else []
             if self._socket is not None:
-                if len(self._to_client) < _ENOUGH:
+                if frames.waiting < _ENOUGH:
                     reading.append(self._socket)
                 if self._to_student:
                     writing.append(self._socket)
             # Waiting for ever is right only where nobody has to be looked after.
             timeout = None if self._pid is None else max(0.0, look - time.monotonic())
             readable, writable, _ = select.select(reading, writing, [], timeout)
-            if self._replies in writable:
-                self._flush()
+            if frames.replies in writable:
+                frames.write()
             if self._socket in writable:
                 self._push()
             if self._socket in readable:
                 self._pull()
-            if self._requests in readable:  # last: it may end the student
+            if frames.requests in readable:  # last: it may end the student
                 self._hear()
             if time.monotonic() >= look:
                 look = time.monotonic() + _TICK
                 self._look()
 
-    def _flush(self) -> None:
-        try:
-            written = os.write(self._replies, self._to_client[:_PIECE])
-        except BlockingIOError:
-            return
-        except BrokenPipeError:
-            self._leave()
-        del self._to_client[:written]
-
     def _hear(self) -> None:
-        try:
-            data = os.read(self._requests, 1 << 20)
-        except BlockingIOError:
-            return
-        if not data:
-            self._leave()
-        self._arrived += data
-        while len(self._arrived) >= 5:
-            letter, length = struct.unpack_from("<cI", self._arrived)
-            if len(self._arrived) < 5 + length:
-                break
-            body = bytes(self._arrived[5 : 5 + length])
-            del self._arrived[: 5 + length]
+        for letter, body in self._frames.read():
             if letter == b"F":
                 self._fork()
             elif letter == b"D" and self._socket is not None:
                 self._to_student += body
             elif letter == b"K":
                 self._end()
-                self.tell(b"S", body)
+                self._frames.tell(b"S", body)
 
     def _push(self) -> None:
         try:
@@ -235,9 +217,12 @@ class Zygote:
         except OSError:
             data = b""
         if data:
-            self.tell(b"D", data)
+            self._frames.tell(b"D", data)
             return
-        # It ends, or has closed its connection: it can't answer any more.
+        self._conclude()
+
+    def _conclude(self) -> None:
+        """Tell how a student ended that ends, or has closed its connection."""
         self._socket.close()
         self._socket = None
         self._to_student.clear()
@@ -248,7 +233,7 @@ class Zygote:
         if self._status is None:
             self._kill()
             self._status = os.waitpid(self._pid, 0)[1]
-        self.tell(b"X", self._how_it_ended().encode())
+        self._frames.tell(b"X", self._how_it_ended().encode())
 
     def _how_it_ended(self) -> str:
         if self._killed_for:
@@ -259,7 +244,8 @@ class Zygote:
                 return "it used up its computing time"
             if number in (signal.SIGSEGV, signal.SIGBUS):
                 return "it crashed (an access to memory that isn't there, or too deep a recursion)"
-            return f"it was ended by {signal.Signals(number).name}"
+            names = {known.value: known.name for known in signal.Signals}
+            return f"it was ended by {names.get(number, f'signal {number}')}"
         return f"it ended itself (exit status {os.WEXITSTATUS(self._status)})"
 
     # Students ---------------------------------------------------------------------------------
@@ -286,12 +272,14 @@ class Zygote:
 
         os.setsid()
         os.dup2(0, 2)  # 0 and 1 lead nowhere already
-        os.close(self._requests)
-        os.close(self._replies)
+        self._frames.close()
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        self._furnish()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        watch.restore(self._temp, self._files)
+        with contextlib.suppress(OSError):  # it was a link, or lies elsewhere
+            os.chdir(self._folder)
+        random.setstate(self._random)  # Python seeds it anew in every fork
         confine.confine(self._setting, zygote)
-        confine.seed()
         student.Student(connection, self._cells, self._setting).serve()
 
     def _reap(self) -> None:
@@ -307,7 +295,9 @@ class Zygote:
     def _look(self) -> None:
         """End a student that uses more than it may of what the kernel doesn't limit."""
         self._reap()
-        if self._socket is not None and not self._killed_for:
+        if self._socket is not None and self._status is not None:
+            self._conclude()  # others that it has started may still hold its connection
+        elif self._socket is not None and not self._killed_for:
             self._killed_for = self._excess()
             if self._killed_for:
                 self._kill()
@@ -334,7 +324,7 @@ class Zygote:
         if self._apart:
             targets = [-1]  # all but the first process and this one
         elif self._setting["kind"] == "none" and sys.platform.startswith("linux"):
-            targets = watch.children()
+            targets = watch.children(os.getpid())
         elif self._setting["kind"] == "none":
             targets = [-self._pid]
         else:  # it can't have started any other
@@ -349,25 +339,35 @@ class Zygote:
             return
         if self._socket is not None:
             self._socket.close()
-        with contextlib.suppress(ChildProcessError):
-            while True:  # what a killed process leaves becomes a child of this one
-                self._kill()
-                os.waitpid(-1, 0)
+        self._kill_all()
         self._pid = self._socket = None
         self._to_student.clear()
         self._wipe()
+
+    def _kill_all(self) -> None:
+        """Kill until nothing is left: what a killed process leaves is a child of this one."""
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                self._kill()
+                os.waitpid(-1, 0)
 
     def _wipe(self) -> None:
         try:
             watch.wipe(self._temp)
             if self._apart:
                 watch.wipe("/dev/shm")
-        except OSError:
-            self._leave()  # the next warm process has fresh folders
+        except OSError as error:
+            os.write(2, f"a temporary folder can't be emptied: {error}\n".encode())
+            self.leave()  # the next warm process has fresh folders
 
-    def _leave(self) -> NoReturn:
+    def leave(self) -> NoReturn:
+        """End, with all that the student has left."""
         if self._pid is not None:
-            self._kill()
+            self._kill_all()
+        if not self._apart:
+            with contextlib.suppress(OSError):
+                watch.wipe(self._temp)
+                os.rmdir(self._temp)
         os._exit(0)
 
 

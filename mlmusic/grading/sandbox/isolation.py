@@ -7,7 +7,6 @@ import functools
 import itertools
 import os
 import shutil
-import site
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -17,19 +16,13 @@ from typing import Any
 
 from mlmusic.grading.limits import Limits
 from mlmusic.grading.sandbox import linux
+from mlmusic.grading.sandbox.errors import SandboxUnavailable
+from mlmusic.grading.sandbox.shown import PACKAGE, check_forbidden, contains, font_lists, needed
 
 KINDS = ("bwrap", "landlock", "docker")  # in the order in which they are tried
 IMAGE = "mlmusic-grading"
-PACKAGE = Path(__file__).resolve().parents[2]  # the folder mlmusic
-
-_SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/nix/store")
-_SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts", "/etc/localtime")
 _SHARED_MEMORY = 64 << 20  # bytes of /dev/shm
 _started = itertools.count()
-
-
-class SandboxUnavailable(RuntimeError):
-    """The reason, in one line, why a kind of sandbox can't be used here."""
 
 
 @dataclass
@@ -51,6 +44,8 @@ class Plan:
         All that it may read, for Landlock.
     image : bool
         Whether it sees the files of an image, not of this machine.
+    hint : str
+        What to do if it doesn't start.
     count_processes : bool
         Whether the kernel can limit the number of processes: not where that would count all the
         others of the same user, too.
@@ -63,6 +58,7 @@ class Plan:
     user: int | None = None
     read: list[str] = field(default_factory=list)
     image: bool = False
+    hint: str = ""
     count_processes: bool = True
 
     def setting(self) -> dict[str, Any]:
@@ -72,7 +68,7 @@ class Plan:
             "user": self.user,
             "read": self.read,
             "count_processes": self.count_processes,
-            "files": {} if self.image else _font_lists(),
+            "files": {} if self.image else font_lists(),
             "pid_namespace": _pid_namespace(),
         }
 
@@ -88,7 +84,7 @@ def plan(kind: str, limits: Limits, forbidden: Iterable[str | Path] = ()) -> Pla
         If something that it needs is missing.
     """
     if kind == "docker":
-        return _docker(limits)
+        return _docker(limits, forbidden)
     if kind == "bwrap":
         program = _program("bwrap", "apt install bubblewrap (or dnf, pacman, zypper)")
         return _bwrap(program, _shown(forbidden), limits)
@@ -103,7 +99,7 @@ def plan(kind: str, limits: Limits, forbidden: Iterable[str | Path] = ()) -> Pla
                 f"landlock needs Linux 6.2 or newer, with version 3 of Landlock; here is {have}"
             )
         shown = _shown(forbidden)
-    folder = os.path.realpath(tempfile.mkdtemp(prefix="mlmusic-"))
+    folder = os.path.realpath(tempfile.mkdtemp(prefix="mlmusic-", dir=_in_memory(limits)))
     return Plan(_python(), _environment(folder), folder, True, read=shown, count_processes=False)
 
 
@@ -114,77 +110,19 @@ def _program(name: str, how: str) -> str:
     return program
 
 
-# What can be read inside --------------------------------------------------------------------------
+def _in_memory(limits: Limits) -> str | None:
+    """Return a folder in memory that has room, where thousands of files are wiped in no time."""
+    with contextlib.suppress(AttributeError, OSError):  # not every system has one
+        about = os.statvfs("/dev/shm")
+        if about.f_bavail * about.f_frsize > 4 * limits.files and os.access("/dev/shm", os.W_OK):
+            return "/dev/shm"
+    return None
 
 
 def _shown(forbidden: Iterable[str | Path]) -> list[str]:
     shown = needed()
     check_forbidden(shown, forbidden)
     return shown
-
-
-def needed() -> list[str]:
-    """List the folders and files that Python, its packages and this package need, and no others.
-
-    Raises
-    ------
-    SandboxUnavailable
-        If one of them is the root of all.
-    """
-    paths = [*_SYSTEM, *_SYSTEM_FILES, sys.prefix, sys.exec_prefix, sys.base_prefix]
-    paths += [path for path in (*sys.path, *site.getsitepackages()) if path.endswith("-packages")]
-    paths += os.environ.get("LD_LIBRARY_PATH", "").split(":")
-    paths += [str(PACKAGE), *_data_folders()]
-    found: dict[str, None] = {}
-    for path in paths:
-        if os.path.isabs(path) and os.path.exists(path):
-            found[os.path.normpath(path)] = None
-            found[os.path.realpath(path)] = None
-    if "/" in found:
-        raise SandboxUnavailable("Python is installed in /: a sandbox would show everything")
-    return [p for p in found if not any(_contains(other, p) for other in found if other != p)]
-
-
-def _data_folders() -> list[str]:
-    from mlmusic.datasets import cache, download
-
-    data = PACKAGE.parent / "datasets"  # of a checkout; an installed package has it inside
-    shipped = [data] if (data / "chorales").exists() else []
-    return [str(path) for path in (*shipped, cache.folder(), download.data_folder())]
-
-
-def _contains(folder: str, path: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip("/") + "/")
-
-
-def check_forbidden(shown: Iterable[str], forbidden: Iterable[str | Path]) -> None:
-    """Refuse to show a folder that holds something secret.
-
-    Raises
-    ------
-    ValueError
-        If one of the forbidden paths lies in a folder that the sandbox can read.
-    """
-    for secret in forbidden:
-        real = os.path.realpath(secret)
-        for folder in shown:
-            if _contains(os.path.realpath(folder), real):
-                raise ValueError(
-                    f"{secret} lies in {folder}, which students' code can read: move it elsewhere"
-                )
-
-
-def _font_lists() -> dict[str, str]:
-    """Return matplotlib's lists of fonts, by file name: making one takes seconds."""
-    folder = os.environ.get("MPLCONFIGDIR") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "matplotlib"
-    )
-    lists = {}
-    with contextlib.suppress(OSError):
-        for path in Path(folder).glob("fontlist-*.json"):
-            if path.stat().st_size < 1_000_000:
-                lists[path.name] = path.read_text(encoding="utf-8", errors="replace")
-    return lists
 
 
 def _pid_namespace() -> str | None:
@@ -247,6 +185,9 @@ def _user() -> int:
 
 def _bwrap(program: str, shown: list[str], limits: Limits) -> Plan:
     command = [program, "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL"]
+    # The warm process is the first of its namespace: nobody inside can signal it, and there is no
+    # process of bwrap's own into whose memory a student of the same user could write.
+    command.append("--as-pid-1")
     user = None
     if _is_real_root():
         # No user namespace: in one, the kernel would still see root, and RLIMIT_NPROC doesn't
@@ -266,12 +207,13 @@ def _bwrap(program: str, shown: list[str], limits: Limits) -> Plan:
         command += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
     command += ["--perms", "1777", "--size", str(_SHARED_MEMORY), "--tmpfs", "/dev/shm"]
     # Where Python itself is installed in /tmp, a student gets another place.
-    temp = "/student" if any(_contains("/tmp", path) for path in shown) else "/tmp"
+    temp = "/student" if any(contains("/tmp", path) for path in shown) else "/tmp"
     command += ["--perms", "1777", "--size", str(int(limits.files)), "--tmpfs", temp]
     command += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", temp]
     for name, value in _environment(temp).items():
         command += ["--setenv", name, value]
-    return Plan([*command, *_python()], {}, temp, user=user)
+    hint = "bubblewrap needs user namespaces, which some systems keep from ordinary users"
+    return Plan([*command, *_python()], {}, temp, user=user, hint=hint)
 
 
 def _is_real_root() -> bool:
@@ -283,7 +225,7 @@ def _is_real_root() -> bool:
         return False
 
 
-def _docker(limits: Limits) -> Plan:
+def _docker(limits: Limits, forbidden: Iterable[str | Path]) -> Plan:
     program = _program("docker", "see https://docs.docker.com/engine/install")
     image = os.environ.get("MLMUSIC_DOCKER_IMAGE", IMAGE)
     user = _user()
@@ -295,10 +237,11 @@ def _docker(limits: Limits) -> Plan:
     command += ["--shm-size", str(_SHARED_MEMORY)]
     command += ["--tmpfs", f"/tmp:rw,exec,nosuid,nodev,size={int(limits.files)},mode=1777"]
     home = "/opt/mlmusic"
-    for source in (PACKAGE, PACKAGE.parent / "datasets"):
-        if source.is_dir():
-            target = f"{home}/{source.name}"
-            command += ["--mount", f"type=bind,source={source},target={target},readonly"]
+    folders = [f for f in (PACKAGE, PACKAGE.parent / "datasets") if f.is_dir()]
+    check_forbidden(map(str, folders), forbidden)
+    for source in folders:
+        target = f"{home}/{source.name}"
+        command += ["--mount", f"type=bind,source={source},target={target},readonly"]
     environment = _environment("/tmp")
     for name in ("MLMUSIC_CACHE", "MLMUSIC_DATA", "LD_LIBRARY_PATH", "PATH"):
         environment.pop(name, None)  # those of this machine
@@ -307,7 +250,8 @@ def _docker(limits: Limits) -> Plan:
         command += ["--env", f"{name}={value}"]
     command += [image, "python", "-m", "mlmusic.grading.sandbox.inside"]
     # The docker command itself needs its own settings; the container sees none of them.
-    return Plan(command, dict(os.environ), image=True)
+    hint = f"it needs a running engine and an image {image!r} with Python and mlmusic's packages"
+    return Plan(command, dict(os.environ), image=True, hint=hint)
 
 
 # Which kinds work here --------------------------------------------------------------------------

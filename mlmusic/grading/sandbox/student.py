@@ -85,6 +85,7 @@ class Student:
         self._temp = setting["temp"]
         self._out = Printed(int(setting["limits"]["text"]))
         self._objects: list[Any] = []  # what handles stand for; kept, so that ids stay theirs
+        self._numbers: dict[int, int] = {}  # of handles, by id()
         self._functions: dict[int, tuple[Any, Callback]] = {}  # of the trusted side, by id()
         self._pending: dict[int, BaseException] = {}  # of iterators, by id()
         self._request: int | None = None
@@ -136,8 +137,10 @@ class Student:
     def _keep(self, value: Any) -> Handle | Callback:
         if id(value) in self._functions:
             return self._functions[id(value)][1]
-        self._objects.append(value)
-        return Handle(len(self._objects) - 1, _facts(value))
+        number = self._numbers.setdefault(id(value), len(self._objects))
+        if number == len(self._objects):
+            self._objects.append(value)
+        return Handle(number, _facts(value))  # one object, one handle
 
     def _function(self, number: int) -> Callable[..., Any]:
         """Make a function that has the trusted side call its own."""
@@ -157,10 +160,12 @@ class Student:
         return function
 
     def _described(self, error: BaseException) -> dict[str, Any]:
+        # A syntax error's text ends with the number of the cell, which says nothing to anybody.
+        said = error.msg if type(error) is SyntaxError else error
         return {
             "type": nearest_builtin(error),
             "name": type(error).__name__[:100],
-            "message": self._text(error, _LONGEST_MESSAGE),
+            "message": self._text(said, _LONGEST_MESSAGE),
             "line": line_in(error),
         }
 

@@ -1,7 +1,7 @@
 """Frames to and from the warm process, over its standard input and output, with deadlines.
 
-A frame is a letter, the length of its body (four bytes, little-endian) and the body. Nothing here
-blocks longer than the deadline, and what the other side floods is read no faster than it's used.
+See `frames` for what they are. Nothing here blocks longer than the deadline, and what the other
+side floods is read no faster than it's used.
 """
 
 from __future__ import annotations
@@ -10,12 +10,17 @@ import contextlib
 import os
 import queue
 import select
+import signal
 import struct
 import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from mlmusic.grading.sandbox import watch
 
 _PIECE = 1 << 20  # bytes read or written at once
 _GRACE = 2.0  # seconds in which the warm process may end by itself
@@ -50,7 +55,7 @@ class Channel:
         # Open as long as the process lives.
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         try:
-            self._process = subprocess.Popen(
+            self._process = _spawn(
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -129,10 +134,30 @@ class Channel:
             try:
                 self._process.wait(_GRACE)
             except subprocess.TimeoutExpired:
+                # bwrap's death isn't its child's, if that has become another user.
+                for child in watch.children(self._process.pid):
+                    with contextlib.suppress(OSError):
+                        os.kill(child, signal.SIGKILL)
                 self._process.kill()
                 self._process.wait()
         self._pipes.close_output()
         self._errors.close()
+
+
+_spawners: dict[int, ThreadPoolExecutor] = {}
+
+
+def _spawn(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+    """Start a process from a thread that lasts as long as this process.
+
+    The kernel takes the death of the thread that started a process for that of its parent, and
+    the warm process dies with its parent.
+    """
+    if threading.current_thread() is threading.main_thread():
+        return subprocess.Popen(command, **options)
+    if os.getpid() not in _spawners:  # not the one of a process that this is a fork of
+        _spawners[os.getpid()] = ThreadPoolExecutor(1, "mlmusic-sandbox")
+    return _spawners[os.getpid()].submit(subprocess.Popen, command, **options).result()
 
 
 class _Pipes:

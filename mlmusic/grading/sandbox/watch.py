@@ -8,7 +8,7 @@ import re
 import stat
 from collections.abc import Iterable, Iterator
 
-MOST_FILES = 20_000
+MOST_FILES = 5_000
 _TOO_MUCH = 1 << 62
 
 _DELETED = re.compile(r" (\d+) +(/\S.*) \(deleted\)$")
@@ -20,7 +20,8 @@ _DELETED = re.compile(r" (\d+) +(/\S.*) \(deleted\)$")
 def files(folder: str) -> tuple[int, int]:
     """Return the bytes and the number of files in a folder.
 
-    What can't be looked into (too deep for a path, or closed for good) counts as too much.
+    What can't be looked into (too deep for a path, or closed) counts as too much. Nothing is
+    changed to look deeper: whoever owns the folder may be at work in it, and put a link there.
     """
     size = count = 0
     folders = [folder]
@@ -34,12 +35,6 @@ def files(folder: str) -> tuple[int, int]:
                         folders.append(entry.path)
                     else:
                         size += entry.stat(follow_symlinks=False).st_blocks * 512
-        except PermissionError:
-            try:
-                os.chmod(path, 0o700)
-            except OSError:
-                return _TOO_MUCH, count
-            folders.append(path)
         except (FileNotFoundError, NotADirectoryError):
             continue  # gone, or something else by now
         except OSError:
@@ -101,22 +96,47 @@ def wipe(folder: str) -> None:
             os.rmdir(path)
 
 
+def snapshot(folder: str) -> dict[str, bytes | None]:
+    """Read all files of a folder: contents by relative path, None for a folder; links are left."""
+    found: dict[str, bytes | None] = {}
+    for path, folders, names in os.walk(folder):
+        for name in folders:
+            full = os.path.join(path, name)
+            if not os.path.islink(full):
+                found[os.path.relpath(full, folder)] = None
+        for name in names:
+            full = os.path.join(path, name)
+            if stat.S_ISREG(os.lstat(full).st_mode):
+                with open(full, "rb") as file:
+                    found[os.path.relpath(full, folder)] = file.read()
+    return found
+
+
+def restore(folder: str, files: dict[str, bytes | None]) -> None:
+    """Write the files of a snapshot into an empty folder."""
+    for name, content in files.items():  # a folder stands before what is in it
+        path = os.path.join(folder, name)
+        if content is None:
+            os.mkdir(path)
+        else:
+            with open(path, "wb") as file:
+                file.write(content)
+
+
 # Processes ------------------------------------------------------------------------------------
 
 
 def everybody() -> list[int]:
     """List all processes but the first one and this one: in a PID namespace, the student's."""
+    pids: set[int] = set()
     with contextlib.suppress(OSError):
-        return [
-            int(n) for n in os.listdir("/proc") if n.isdigit() and int(n) not in (1, os.getpid())
-        ]
-    return []
+        pids = {int(name) for name in os.listdir("/proc") if name.isdigit()}
+    return sorted(pids - {1, os.getpid()})
 
 
-def children() -> list[int]:
-    """List the processes whose parent this process is."""
-    me = f"PPid:\t{os.getpid()}\n"
-    return [pid for pid in everybody() if me in _status(pid)]
+def children(parent: int) -> list[int]:
+    """List the processes whose parent a process is."""
+    return [pid for pid in everybody() if f"PPid:\t{parent}\n" in _status(pid)]
 
 
 def _status(pid: int | str) -> str:

@@ -404,7 +404,7 @@ giving(
         __repr__ = __str__
         __class__ = property(lambda self: StopIteration)
     Everything.__name__ = Everything.__qualname__ = "Lost"
-    Everything.__module__ = "mlmusic.grading.errors"
+    Everything.__module__ = "mlmusic.grading.marking.errors"
 
     def throw():
         raise Everything

@@ -1,0 +1,1 @@
+"""Grades into the files of others: Canvas, Moodle, nbgrader, plagiarism checkers."""

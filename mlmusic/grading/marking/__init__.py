@@ -1,0 +1,1 @@
+"""One submission: its answers run in the sandbox, the tests on the trusted side."""

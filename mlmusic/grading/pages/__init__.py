@@ -1,0 +1,1 @@
+"""Pages for people: feedback for students, grading by hand for instructors."""

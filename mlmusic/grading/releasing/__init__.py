@@ -1,0 +1,1 @@
+"""What makes a source fit for release, and how to start one."""

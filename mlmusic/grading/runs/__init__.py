@@ -1,0 +1,1 @@
+"""A grading run: hand-ins collected, marked side by side, written down."""

@@ -1,0 +1,1 @@
+"""The source notebook: its cells, tasks, tests, and what students get of it."""
