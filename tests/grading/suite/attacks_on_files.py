@@ -116,13 +116,13 @@ def null_bytes(nb):
 
 
 @hostile()
-def a_cell_of_two_megabytes(nb):
-    insert(nb, "", code("x = 1\n" * 300_000))
+def a_cell_of_20_000_lines(nb):
+    insert(nb, "", code("x = 1\n" * 20_000))
 
 
 @hostile()
-def one_line_of_20_megabytes(nb):
-    insert(nb, "", code("x = '" + "y" * 20_000_000 + "'"))
+def one_line_of_two_megabytes(nb):
+    insert(nb, "", code("x = '" + "y" * 2_000_000 + "'"))
 
 
 @hostile()
