@@ -7,8 +7,7 @@ import types
 
 import pytest
 
-from mlmusic.grading import grade
-from mlmusic.grading import overrides
+from mlmusic.grading import grade, overrides
 from mlmusic.grading.pages import by_hand
 from mlmusic.grading.runs import batch, report
 from tests.grading.runs import fake_worker as fake

@@ -112,8 +112,8 @@ def result(right, flags=()):
 
 def main(argv):
     """Run ``mlmusic grade`` with fake workers."""
-    grade = functools.partial(batch.grade, start=FakeWorker)
-    with mock.patch.object(batch, "grade", grade):
+    faked = functools.partial(batch.grade, start=FakeWorker)
+    with mock.patch.object(batch, "grade", faked):
         return grade.main([str(part) for part in argv])
 
 

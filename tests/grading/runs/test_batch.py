@@ -17,8 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlmusic.grading import files, overrides
-from mlmusic.grading import grade
+from mlmusic.grading import files, grade, overrides
 from mlmusic.grading.runs import formats
 from mlmusic.grading.runs.collect import Flag
 from tests.grading.runs import fake_worker as fake
