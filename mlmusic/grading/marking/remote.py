@@ -221,3 +221,6 @@ class RemoteFunction(Remote):
 
 
 _STAND_INS = (Remote, RemoteFunction)
+# A test that asks for a docstring means the student's, not the ones above.
+for _class in _STAND_INS:
+    _class.__doc__ = property(lambda self: self._mlmusic_student.do(self, "getattr", "__doc__"))

@@ -111,6 +111,13 @@ def test_values_come_back(student):
     assert student.fetch("call")(double, 4) == 8  # a stand-in goes back as the object
 
 
+def test_a_docstring_is_the_students_own(student):
+    assert student.fetch("nothing").__doc__ is None
+    assert student.fetch("Pair").__doc__ is None
+    assert student.fetch("Pair")(1, 2).__doc__ is None
+    assert student.fetch("Note").__doc__ == "Note(pitch: int)"
+
+
 def test_what_is_missing(student):
     with pytest.raises(Lost, match="^nowhere is not defined$") as caught:
         student.fetch("nowhere")
