@@ -67,7 +67,7 @@ def deep_metadata(nb):
 
 @hostile()
 def a_million_cells(nb):
-    cell = b'{"cell_type":"code","source":"x=1","metadata":{},"outputs":[]},'
+    cell = b'{"cell_type":"markdown","source":"x=1","metadata":{}},'
     return b'{"nbformat":4,"nbformat_minor":5,"metadata":{},"cells":[' + cell * 1_000_000 + b"7]}"
 
 
@@ -116,35 +116,35 @@ def null_bytes(nb):
 
 
 @hostile()
-def a_cell_of_20_megabytes(nb):
-    insert(nb, "", code("x = 1\n" * 3_000_000))
+def a_cell_of_20_000_lines(nb):
+    insert(nb, "", code("x = 1\n" * 20_000))
 
 
 @hostile()
-def one_line_of_20_megabytes(nb):
-    insert(nb, "", code("x = '" + "y" * 20_000_000 + "'"))
+def one_line_of_two_megabytes(nb):
+    insert(nb, "", code("x = '" + "y" * 2_000_000 + "'"))
 
 
 @hostile()
 def code_that_is_hard_to_parse(nb):
     for source in (
-        "(" * 100_000,
-        "-" * 1_000_000 + "1",
-        "x" + ".a" * 100_000,
-        "x = " + "1+" * 100_000 + "1",
+        "(" * 10_000,
+        "-" * 100_000 + "1",
+        "x" + ".a" * 10_000,
+        "x = " + "1+" * 10_000 + "1",
         "[" * 190 + "]" * 190,
-        "lambda: " * 50_000 + "1",
+        "lambda: " * 5_000 + "1",
         "if x:\n" + "".join(" " * n + "if x:\n" for n in range(1, 99)) + " " * 99 + "pass",
         "f'" + "{" * 1000 + "'",
-        "x = " + "not " * 200_000 + "1",
-        "a" * 100_000 + " = " + "\\\n" * 50_000,
-        "!" * 100_000 + "\n" + "%" * 100_000 + "\n" + "?" * 100_000,
-        "'''" + "\\N{DIGIT ONE}" * 50_000 + "'''",
-        "x = " + "9" * 1_000_000,
-        "@a\n" * 100_000 + "def contour(): pass",
+        "x = " + "not " * 20_000 + "1",
+        "a" * 10_000 + " = " + "\\\n" * 5_000,
+        "!" * 10_000 + "\n" + "%" * 10_000 + "\n" + "?" * 10_000,
+        "'''" + "\\N{DIGIT ONE}" * 5_000 + "'''",
+        "x = " + "9" * 200_000,
+        "@a\n" * 10_000 + "def contour(): pass",
         "match x:\n" + " case [" + "[" * 90 + "]" * 90 + "]: pass",
-        "def contour(" + ", ".join(f"a{n}" for n in range(50_000)) + "): pass",
-        "try: pass\n" + "except* A: pass\n" * 20_000,
+        "def contour(" + ", ".join(f"a{n}" for n in range(5_000)) + "): pass",
+        "try: pass\n" + "except* A: pass\n" * 5_000,
     ):
         insert(nb, "", code(source))
 

@@ -33,10 +33,10 @@ def odd_run(tmp_path_factory: pytest.TempPathFactory) -> Graded:
 @pytest.fixture(scope="session")
 def attack_runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, AttackRun]]:
     """All attacks, each followed by a right notebook; one worker for each kind of sandbox."""
+    kinds = [kind for kind in KINDS if works(kind) is None]
     runs = {
-        kind: AttackRun(kind, tmp_path_factory.mktemp(kind))
-        for kind in KINDS
-        if works(kind) is None
+        kind: AttackRun(kind, tmp_path_factory.mktemp(kind), attacks.for_kind(kind, kinds))
+        for kind in kinds
     }
     for run in runs.values():
         run.start()

@@ -6,9 +6,9 @@ from random import Random
 import pytest
 
 from mlmusic.grading.marking.answers import Finder
+from mlmusic.grading.marking.worker import Worker
 from mlmusic.grading.source.assignment import Assignment
 from mlmusic.grading.source.notebook import UnreadableNotebook, read_notebook
-from mlmusic.grading.marking.worker import Worker
 
 from . import assignment, mutating
 from .building import answer, dump, empty, right
