@@ -85,7 +85,6 @@ class Student:
         self._temp = setting["temp"]
         self._out = Printed(int(setting["limits"]["text"]))
         self._objects: list[Any] = []  # what handles stand for; kept, so that ids stay theirs
-        self._numbers: dict[int, int] = {}  # of handles, by id()
         self._functions: dict[int, tuple[Any, Callback]] = {}  # of the trusted side, by id()
         self._pending: dict[int, BaseException] = {}  # of iterators, by id()
         self._request: int | None = None
@@ -137,10 +136,9 @@ class Student:
     def _keep(self, value: Any) -> Handle | Callback:
         if id(value) in self._functions:
             return self._functions[id(value)][1]
-        number = self._numbers.setdefault(id(value), len(self._objects))
-        if number == len(self._objects):
-            self._objects.append(value)
-        return Handle(number, _facts(value))  # one object, one handle
+        # A handle for each time: the trusted side knows it by the name that it came from.
+        self._objects.append(value)
+        return Handle(len(self._objects) - 1, _facts(value))
 
     def _function(self, number: int) -> Callable[..., Any]:
         """Make a function that has the trusted side call its own."""

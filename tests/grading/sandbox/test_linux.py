@@ -157,12 +157,13 @@ def test_numbers_are_the_kernels(machine, header):
     assert compared == {name: known[name] for name in compared}
 
 
-def alone(code):
+def alone(code, tmp_path):
     """Run code in a process of its own, with a folder `mine`; return what it prints."""
     script = (
-        "import errno, os, socket, sys, tempfile, threading\n"
+        "import errno, os, socket, sys, threading\n"
         "from mlmusic.grading.sandbox import linux, seccomp\n"
-        "mine = tempfile.mkdtemp()\n"
+        f"mine = {str(tmp_path / 'mine')!r}\n"
+        "os.mkdir(mine, 0o700)\n"
         "def refused(function, *args):\n"
         "    try: function(*args)\n"
         "    except (OSError, MemoryError, RuntimeError) as error:\n"
@@ -185,10 +186,11 @@ def test_landlock_lets_only_the_own_folder_be_written(tmp_path):
         "print(refused(open, outside + '/new', 'w'), refused(os.remove, outside + '/secret'),\n"
         "      refused(os.mkdir, outside + '/dir'), refused(os.symlink, 'a', outside + '/link'),\n"
         "      refused(open, mine + '/new', 'w'), refused(open, '/dev/null', 'w'),\n"
-        "      refused(open, outside + '/secret'))"
+        "      refused(open, outside + '/secret'))",
+        tmp_path,
     )
     assert out == ["EACCES"] * 4 + ["None"] * 3
-    assert sorted(os.listdir(tmp_path)) == ["secret"]
+    assert sorted(os.listdir(tmp_path)) == ["mine", "secret"]
 
 
 @on_linux
@@ -200,13 +202,14 @@ def test_landlock_lets_only_what_is_named_be_read(tmp_path):
         "print(refused(open, outside + '/secret'), refused(os.listdir, outside),\n"
         "      refused(os.listdir, '/proc'), refused(os.listdir, sys.prefix),\n"
         "      refused(open, mine + '/x', 'w'), refused(open, sys.prefix + '/x', 'w'),\n"
-        "      refused(os.execv, sys.executable, [sys.executable, '-c', 'print(1)']))"
+        "      refused(os.execv, sys.executable, [sys.executable, '-c', 'print(1)']))",
+        tmp_path,
     )
     assert out == ["EACCES", "EACCES", "EACCES", "None", "None", "EACCES", "EACCES"]
 
 
 @on_linux
-def test_seccomp_holds_for_threads_that_come_later():
+def test_seccomp_holds_for_threads_that_come_later(tmp_path):
     out = alone(
         "seccomp.apply(seccomp.student_rules(namespaces=False, scoped=True, pid=os.getpid(),\n"
         "                                  zygote=os.getppid()))\n"
@@ -215,7 +218,8 @@ def test_seccomp_holds_for_threads_that_come_later():
         "def work(): print(refused(os.fork), refused(socket.socket))\n"
         "thread = threading.Thread(target=work)\n"
         "thread.start()\n"
-        "thread.join()"
+        "thread.join()",
+        tmp_path,
     )
     assert out == ["EPERM", "EPERM", "None", "700", "2", "EPERM", "EPERM"]
 
