@@ -26,7 +26,7 @@ class Lost(BaseException):
     Attributes
     ----------
     kind : str
-        "missing", "timeout" or "died".
+        "missing", "timeout", "died", or "error" for an answer that can't cross.
     message : str
         What happened.
     """

@@ -7,7 +7,9 @@ answer where the solution's isn't empty can't be looped over or compared element
 
 from __future__ import annotations
 
+import collections
 import contextlib
+import copy
 import functools
 import hashlib
 import inspect
@@ -184,7 +186,7 @@ def is_empty(value: Any) -> bool:
     """Whether a value is a container or an array without anything in it."""
     if is_stand_in(value):
         return False
-    if isinstance(value, (list, tuple, dict, set, frozenset)):
+    if isinstance(value, (list, tuple, dict, set, frozenset, collections.deque)):
         return not value
     if isinstance(value, np.ndarray):
         return value.size == 0
@@ -193,7 +195,7 @@ def is_empty(value: Any) -> bool:
 
 def is_hollow(value: Any) -> bool:
     """Whether an answer, or one of its parts, is empty or isn't a number (NaN)."""
-    return describe(value) != describe(None)
+    return value is not None and describe(value) != (False, False)
 
 
 def describe(value: Any) -> tuple[Any, bool]:
@@ -202,12 +204,34 @@ def describe(value: Any) -> tuple[Any, bool]:
     Returns
     -------
     tuple
-        True or False, or for a short list or tuple with empty parts one of these for each part;
-        and whether a NaN was found.
+        True, False, or "none" for None; for a list or tuple with empty parts one of these for each
+        part, for a dict ``("dict", ((key, part), ...))``. And whether a NaN was found.
     """
-    if type(value) in (list, tuple) and 0 < len(value) <= 64 and any(map(is_empty, value)):
-        return tuple(map(is_empty, value)), _has_nan(value)
-    return is_empty(value), _has_nan(value)
+    if value is None:
+        return "none", False
+    return (isinstance(value, (str, bytes)) and not value) or _emptiness(value), _has_nan(value)
+
+
+def _emptiness(value: Any, depth: int = 0) -> Any:
+    if is_empty(value):
+        return True
+    if depth < _DEEP and _items(value) <= _LONG:
+        if type(value) in (list, tuple):
+            parts = tuple(_emptiness(part, depth + 1) for part in value)
+            return parts if any(parts) else False
+        if isinstance(value, dict):
+            pairs = [(repr(key), _emptiness(part, depth + 1)) for key, part in value.items()]
+            pairs = [pair for pair in pairs if pair[1]]
+            return ("dict", tuple(pairs)) if pairs else False
+    return False
+
+
+_DEEP, _LONG = 12, 5000  # levels, and items on each, that are looked at
+
+
+def _items(value: Any) -> int:
+    """Return how many items a container has; 0 for anything else."""
+    return len(value) if isinstance(value, (list, tuple, dict)) else 0
 
 
 def wary(value: Any, solution: tuple[Any, bool], label: str) -> Any:
@@ -236,19 +260,29 @@ def wary(value: Any, solution: tuple[Any, bool], label: str) -> Any:
     empty, nan = describe(value)
     if nan and not solution[1]:
         raise AssertionError(f"{label} gave nan, which is not a number")
-    told = nothing(label)
-    if empty is True and solution[0] is not True:
+    return _marked(value, empty, solution[0], nothing(label))
+
+
+def _marked(value: Any, empty: Any, others: Any, told: str) -> Any:
+    """Make the parts unusable that are empty where the solution's aren't."""
+    if empty is True:
+        if others in (True, "none"):
+            return value
+        if isinstance(value, (str, bytes)):  # "" is in every text
+            raise AssertionError(told)
         return _unusable(value, told)
-    if isinstance(empty, tuple):
-        others = solution[0]
-        if not (isinstance(others, tuple) and len(others) == len(empty)):
-            others = [others is True] * len(empty)
-        parts = [
-            _unusable(part, told) if here and not there else part
-            for part, here, there in zip(value, empty, others, strict=True)
-        ]
-        return type(value)(parts)
-    return value
+    if not isinstance(empty, tuple):
+        return value
+    if isinstance(value, dict):
+        known = dict(others[1]) if isinstance(others, tuple) and others[0] == "dict" else {}
+        marked = copy.copy(value)
+        for (key, part), name in zip(value.items(), map(repr, value), strict=True):
+            marked[key] = _marked(part, dict(empty[1]).get(name, False), known.get(name), told)
+        return marked
+    if not (isinstance(others, tuple) and len(others) == len(empty)):
+        others = [others is True] * len(empty)
+    parts = zip(value, empty, others, strict=True)
+    return type(value)([_marked(part, here, there, told) for part, here, there in parts])
 
 
 def nothing(label: str) -> str:
@@ -267,8 +301,12 @@ def _has_nan(value: Any) -> bool:
     if isinstance(value, (float, complex, np.inexact)):
         return bool(value != value)
     if isinstance(value, np.ndarray):
-        return value.dtype.kind in "fc" and bool(np.isnan(value).any())
-    if isinstance(value, (list, tuple)) and len(value) <= 10_000:
+        if value.dtype.names is not None:
+            return any(_has_nan(value[name]) for name in value.dtype.names)
+        return value.dtype.kind in "fcmM" and bool(np.isnan(value).any())
+    if isinstance(value, dict):
+        return any(map(_has_nan, value)) or any(map(_has_nan, value.values()))
+    if isinstance(value, (list, tuple, set, frozenset, collections.deque)):
         return any(map(_has_nan, value))
     if _is_tensor(value):
         return value.is_floating_point() and bool(value.isnan().any())

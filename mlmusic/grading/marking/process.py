@@ -16,6 +16,7 @@ from mlmusic.grading.marking.incoming import Incoming
 from mlmusic.grading.marking.outgoing import NeedsExport, Outgoing
 from mlmusic.grading.marking.remote import OPERATORS, Remote, RemoteFunction, is_stand_in, waiting
 from mlmusic.grading.sandbox import Sandbox, StudentDied, StudentError, StudentTimeout
+from mlmusic.grading.sandbox.answers import UNSENDABLE
 
 MAX_STRIKES = 2  # hangs or deaths after which a function isn't called again
 
@@ -92,7 +93,7 @@ class Student:
         self.generation += 1
         self.alive = True
         self._outgoing = Outgoing(self)
-        self._stand_ins: dict[int, Any] = {}
+        self._stand_ins: dict[tuple[int, str], Any] = {}
 
     def lose(self, kind: str, message: str) -> Lost:
         """Note that the running test can't be saved, and return what to raise."""
@@ -204,6 +205,9 @@ class Student:
             except CodecError as error:
                 raise TypeError(f"{label}: {error}") from None
             except StudentError as error:
+                if error.name == UNSENDABLE and error.type_name is None:
+                    told = f"{label} gave something that can't be handed over: {error.message}"
+                    raise self.lose("error", told[:500]) from None
                 self._sent()
                 raise raised(error, self._error_class(error)) from None
         self._sent()
@@ -294,7 +298,9 @@ class Student:
         return Handle(value._mlmusic_number)
 
     def _stand_in(self, number: int, facts: dict[str, Any], label: str) -> Any:
-        known = self._stand_ins.get(number)
+        # By the label, too: the number is the student's to choose, and what is known of one
+        # question's answer must not be taken for that of another.
+        known = self._stand_ins.get((number, label))
         if known is not None:
             return known
         facts = facts if isinstance(facts, dict) else {}
@@ -303,7 +309,7 @@ class Student:
         if facts.get("type") == "coroutine":
             return waiting(made)
         self._familiar = self._familiar or self.trusted(str(facts.get("type"))) is not None
-        self._stand_ins[number] = made
+        self._stand_ins[number, label] = made
         return made
 
 

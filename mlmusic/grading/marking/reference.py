@@ -7,6 +7,7 @@ nothing, changes its arguments or is an object that a test computes with. Most n
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,6 +100,14 @@ class Comparison:
         self.last: tuple[str, Any] | None = None
         self.changed: set[str] = set()
         self.write_back = False
+        self._asked: Counter[tuple] = Counter()  # how often each question was asked in each test
+        self._nth: dict[tuple, tuple] = {}  # of questions whose answer was an object
+
+    def begin(self, test: str, kind: str) -> None:
+        """Note that a test begins, or begins again."""
+        self.where = (test, kind)
+        self._asked.clear()
+        self._nth.clear()
 
     def broken(self) -> set[int]:
         """Return the instructor's cells that are known to run only where the answers are."""
@@ -138,20 +147,27 @@ class Comparison:
             The object or function that gave it.
         """
         self.last = label, value
+        self._asked[self.where, label] += 1
+        # Where an answer goes into the next question, the solution's questions differ.
+        nth = (*self.where, label, f"#{self._asked[self.where, label]}")
         object_ = is_stand_in(value)
         if self.record is None and not object_ and not guard.is_hollow(value):
             return value
         key = (*self.where, label, _digest([args, kwargs]))
         origin = asked._mlmusic_origin if asked is not None else None
         if object_:
-            object.__setattr__(value, "_mlmusic_origin", origin or key)
+            # What comes out of an object inside of an answer has no origin either.
+            if asked is None or origin is not None:
+                object.__setattr__(value, "_mlmusic_origin", origin or key)
+                self._nth.setdefault(key, nth)
         if self.record is not None:
             found = _OBJECT if object_ else guard.describe(value)
-            if self.record.answers.setdefault(key, found) != found:
-                self.record.answers[key] = None  # not always the same: nothing to compare with
+            for known in (key, nth):
+                if self.record.answers.setdefault(known, found) != found:
+                    self.record.answers[known] = None  # not always the same: nothing to go by
         elif not object_:
             answers = self.known().answers
-            solution = answers.get(key)
+            solution = answers.get(key) if key in answers else answers.get(nth)
             if solution is None and origin is not None:
                 solution = answers.get(origin)  # where the solution's answer is plain
             if solution not in (None, _OBJECT):
@@ -166,14 +182,17 @@ class Comparison:
         AssertionError
             If the solution's answer has something in it.
         """
-        origin = handle._mlmusic_origin
-        if origin is None:
-            return
+        # An object inside of an answer has none of its own.
+        inside = handle._mlmusic_origin is None
+        origin = (*self.where, handle._mlmusic_label) if inside else handle._mlmusic_origin
         if self.record is not None:
-            self.record.answers[(*origin, "end")] = True
+            for known in (origin, self._nth.get(origin, origin)):
+                self.record.answers[(*known, "end")] = True
             return
         answers = self.known().answers
-        solution = answers.get(origin)
+        if origin not in answers:
+            origin = self._nth.get(origin, origin)
+        solution = _OBJECT if inside else answers.get(origin)
         if solution == _OBJECT and (*origin, "end") not in answers:
             solution = False, False
         if solution not in (None, _OBJECT) and solution[0] is not True:

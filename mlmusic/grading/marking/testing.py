@@ -252,15 +252,14 @@ class Testing:
             self._names.run(compiled.definitions())
             return
         comparison = self._comparison
-        comparison.where = (test.id, kind)
         before = dict(self._names)
         progress({"running": test.id})
-        outcome, message = self._attempt(test, cell, compiled)
+        outcome, message = self._attempt(test, cell, compiled, kind)
         if kind == "visible" and outcome in ("failed", "error") and self._pin(test):
             # Further down there is another definition, perhaps a draft. Run from top to bottom the
             # notebook would pass, so all tests get the one that stands above this test.
             self._restore(before)
-            again = self._attempt(test, cell, compiled)
+            again = self._attempt(test, cell, compiled, kind)
             if again[0] == "passed":
                 outcome, message = again
             else:
@@ -270,7 +269,7 @@ class Testing:
             # hasn't seen it: it must pass whether it does or not.
             self._restore(before)
             comparison.write_back = True
-            outcome, message = self._attempt(test, cell, compiled)
+            outcome, message = self._attempt(test, cell, compiled, kind)
             comparison.write_back = False
         if outcome == "passed" and kind == "visible" and test.hidden:
             progress({"running": None})
@@ -298,9 +297,12 @@ class Testing:
     def _unpin(self, test: Test) -> None:
         self._pinned = {name: by for name, by in self._pinned.items() if by != test.id}
 
-    def _attempt(self, test: Test, cell: SourceCell, compiled: CompiledCell) -> tuple[str, str]:
+    def _attempt(
+        self, test: Test, cell: SourceCell, compiled: CompiledCell, kind: str
+    ) -> tuple[str, str]:
         """Run a test in a process that is alive; return the outcome and what there is to say."""
         student, comparison = self._student, self._comparison
+        comparison.begin(test.id, kind)
         if not student.alive:
             self._cells.rerun()
         student.lost = None

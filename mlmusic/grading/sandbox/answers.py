@@ -12,6 +12,7 @@ from mlmusic.grading.codec import CodecError
 from mlmusic.grading.sandbox.errors import StudentError
 
 LONGEST_MESSAGE = 500  # characters
+UNSENDABLE = "Unsendable"  # the name of the error that stands for an answer that can't cross
 
 
 def checked_error(value: Any) -> StudentError:

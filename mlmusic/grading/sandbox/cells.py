@@ -7,6 +7,7 @@ import asyncio
 import builtins
 import linecache
 import re
+import types
 from typing import Any
 
 # What stands on a cell's first line and wants the rest run as it is.
@@ -100,12 +101,22 @@ class Cells:
         for node in nodes:
             if (first is not None or mode == "defs") and not _defines(node, mode == "defs"):
                 continue
+            own = self._own() if _is_star(node) else {}
             try:
                 self._execute(compile_node(node, name, self._flags))
+                self.names.update(own)
             except BaseException as error:
                 if first is None:
                     first, line = error, line_in(error, name)
         return first, line, self._notes
+
+    def _own(self) -> dict[str, Any]:
+        """Return the functions and classes that cells have defined: no import * hides them."""
+        return {
+            name: value
+            for name, value in self.names.items()
+            if isinstance(value, (types.FunctionType, type)) and value.__module__ == "__main__"
+        }
 
     def _execute(self, code: Any) -> None:
         self._flags |= code.co_flags & _FUTURES
@@ -167,6 +178,10 @@ _FUTURES = 0
 for _name in __import__("__future__").all_feature_names:
     _FUTURES |= getattr(__import__("__future__"), _name).compiler_flag
 _FUTURES &= ~0x10 & ~0x40  # generators, nested scopes: always on, and other flags by now
+
+
+def _is_star(node: ast.stmt) -> bool:
+    return isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
 
 
 def compile_node(node: ast.stmt, name: str, flags: int) -> Any:
