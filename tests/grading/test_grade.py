@@ -7,8 +7,7 @@ import types
 
 import pytest
 
-from mlmusic.grading import grade as command
-from mlmusic.grading import overrides
+from mlmusic.grading import grade, overrides
 from mlmusic.grading.pages import by_hand
 from mlmusic.grading.runs import batch, report
 from tests.grading.runs import fake_worker as fake
@@ -117,7 +116,7 @@ def test_grades_have_a_folder_of_their_own(here, capsys):
 )
 def test_a_wrong_call(arguments, message, capsys):
     with pytest.raises(SystemExit) as ended:
-        command.main(arguments)
+        grade.main(arguments)
     assert ended.value.code == 2
     assert f"mlmusic grade: error: {message}" in capsys.readouterr().err
 
@@ -177,7 +176,7 @@ def test_flags_and_slow_ones_are_told(here, capsys, monkeypatch):
 
 def test_the_bar_counts_and_names(capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    progress = command._Progress()
+    progress = grade._Progress()
     progress.begin(3, 1, 7)
     progress.done("ada", 0.1, 1)
     progress.running({"bob": 12.0, "cy": 1.0})
@@ -207,7 +206,7 @@ def test_points_given_by_hand_are_renewed_without_grading(here, monkeypatch, cap
         return 0
 
     monkeypatch.setattr(by_hand, "main", main)
-    assert command.main(["--by-hand", "-o", "out"]) == 0
+    assert grade.main(["--by-hand", "-o", "out"]) == 0
     assert heard == ["2 students, median score 2, 1 still waiting for grading by hand"]
     assert "ada,ada,4,7,2,0,2\n" in (here / "out/grades.csv").read_text()
     assert "Well!" in (here / "out/feedback/ada.html").read_text()
@@ -228,12 +227,12 @@ def test_the_doctor_needs_no_source(monkeypatch):
     doctor = types.SimpleNamespace(doctor=lambda: 7)
     monkeypatch.setattr("mlmusic.grading.sandbox.doctor", doctor, raising=False)
     monkeypatch.setitem(sys.modules, "mlmusic.grading.sandbox.doctor", doctor)
-    assert command.main(["--doctor"]) == 7
+    assert grade.main(["--doctor"]) == 7
 
 
 def test_help_is_for_instructors(capsys):
     with pytest.raises(SystemExit) as ended:
-        command.main(["--help"])
+        grade.main(["--help"])
     text = " ".join(capsys.readouterr().out.split())
     assert ended.value.code == 0
     for words in ("examples:", "grades.csv", "flags.csv", "Exit status: 0, or 3 if", "(2048)"):

@@ -8,7 +8,7 @@ import threading
 import time
 from unittest import mock
 
-from mlmusic.grading import grade as command
+from mlmusic.grading import grade
 from mlmusic.grading.runs import batch
 
 TASKS = [("scale", 2.0), ("chord", 3.0)]
@@ -112,9 +112,9 @@ def result(right, flags=()):
 
 def main(argv):
     """Run ``mlmusic grade`` with fake workers."""
-    grade = functools.partial(batch.grade, start=FakeWorker)
-    with mock.patch.object(batch, "grade", grade):
-        return command.main([str(part) for part in argv])
+    faked = functools.partial(batch.grade, start=FakeWorker)
+    with mock.patch.object(batch, "grade", faked):
+        return grade.main([str(part) for part in argv])
 
 
 if __name__ == "__main__":

@@ -17,8 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlmusic.grading import files, overrides
-from mlmusic.grading import grade as command
+from mlmusic.grading import files, grade, overrides
 from mlmusic.grading.runs import formats
 from mlmusic.grading.runs.collect import Flag
 from tests.grading.runs import fake_worker as fake
@@ -567,7 +566,7 @@ def test_real_workers_here_and_on_a_cluster(tmp_path):
     (group.submissions / "dee.ipynb").write_bytes(answers(("chord",), "import os; os._exit(3)"))
     (group.submissions / "eve.ipynb").write_bytes(b"not a notebook")
     arguments = [str(group.source), str(group.submissions)]
-    assert command.main([*arguments, "-o", str(group.out), "--jobs", "2"]) == 3
+    assert grade.main([*arguments, "-o", str(group.out), "--jobs", "2"]) == 3
     scores = {"ada": "5", "bob": "2", "cy": "0", "dee": "3", "eve": "0"}
     assert group.scores() == scores
     assert {("eve", "unreadable"), ("dee", "died")} <= group.flags().keys()
@@ -582,7 +581,7 @@ def test_real_workers_here_and_on_a_cluster(tmp_path):
     ) as cluster:
         other = tmp_path / "other"
         options = ["-o", str(other), "--dask", cluster.scheduler_address]
-        assert command.main([*arguments, *options]) == 3
+        assert grade.main([*arguments, *options]) == 3
     assert group.bytes() == group.bytes(other)
 
 
@@ -607,5 +606,5 @@ def chord():
     return 1 + sum(os.path.exists(path) for path in {[str(path) for path in secrets]!r})
 """
     (group.submissions / "ada.ipynb").write_bytes(answers((), peek))
-    command.main([str(group.source), str(group.submissions), "-o", str(group.out)])
+    grade.main([str(group.source), str(group.submissions), "-o", str(group.out)])
     assert group.scores()["ada"] in ("2", "5")  # whether a name exists may be seen, not more

@@ -1,5 +1,6 @@
 """The suite's own assignment: its solution is right, and the stubs earn nothing."""
 
+import contextlib
 import json
 
 import pytest
@@ -12,10 +13,8 @@ def run(sources: list[str], tests: list[str]) -> list[bool]:
     """Run code in one namespace, as a notebook does, and say which tests pass."""
     names: dict = {"__name__": "notebook"}
     for source in sources:
-        try:
+        with contextlib.suppress(NotImplementedError):
             exec(compile(source, "cell", "exec"), names)
-        except NotImplementedError:
-            pass
     passed = []
     for test in tests:
         try:

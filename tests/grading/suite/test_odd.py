@@ -2,8 +2,8 @@
 
 import pytest
 
-from . import assignment, odd_code
-from .building import NOTHING, Case, dump, empty, right
+from . import assignment
+from .building import Case
 from .odd import ODD
 
 
