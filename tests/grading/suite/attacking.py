@@ -68,6 +68,11 @@ def filled(source: str, place: Mapping[str, str]) -> str:
 class Attacks(list[Attack]):
     """A list of attacks that grows by calls."""
 
+    @property
+    def telling(self) -> list[Attack]:
+        """Those that look for secrets or tell what they saw."""
+        return [a for a in self if a.source.startswith(TELL[:20]) or "LEAK" in a.source]
+
     def add(
         self,
         name: str,

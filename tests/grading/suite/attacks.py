@@ -19,12 +19,12 @@ def for_kind(kind: str, kinds: list[str]) -> list[Attack]:
     """Return the attacks to run in a kind of sandbox: all in the first of those that work here.
 
     In the others it's the same code that answers, decodes and compares, so there all attacks on
-    the machine and a quarter of the rest do, unless MLMUSIC_ALL_ATTACKS is set.
+    the machine, those that read and tell, and a quarter of the rest do, unless MLMUSIC_ALL_ATTACKS is set.
     """
     if kind == kinds[0] or "MLMUSIC_ALL_ATTACKS" in os.environ:
         return ATTACKS
-    machine = attacks_on_machine.ATTACKS
-    return [a for number, a in enumerate(ATTACKS) if a in machine or number % 4 == 0]
+    always = [*attacks_on_machine.ATTACKS, *attacks_on_tests.ATTACKS.telling]
+    return [a for number, a in enumerate(ATTACKS) if a in always or number % 4 == 0]
 
 
 def file_of(attack: Attack) -> str:

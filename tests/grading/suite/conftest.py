@@ -87,7 +87,10 @@ class AttackRun:
             (self.submissions / name).write_bytes(attack.make(place))
             (self.submissions / attacks.next_to(name)).write_bytes(solved)
         self.before = self.watched.look(self.submissions)
-        self.run = Run(self.folder, self.submissions, "--jobs", "1", "--sandbox", self.kind)
+        options = ["--jobs", "1", "--sandbox", self.kind]
+        # Many attacks hang; what is right takes milliseconds.
+        options += ["--call-seconds", "1", "--cell-seconds", "2", "--total-seconds", "8"]
+        self.run = Run(self.folder, self.submissions, *options)
 
     def finish(self) -> None:
         """Wait for the run, and look at what it left."""

@@ -94,7 +94,7 @@ def test_nobody_is_called_or_stopped(attack_run):
 
 
 def test_hidden_inputs_stay_hidden_from_the_student(attack_run):
-    attack = next(a for a in attacks.ATTACKS if a.name == "tell the hidden inputs")
+    attack = next(a for a in attack_run.attacks if a.name == "tell the hidden inputs")
     page = page_of(attack_run.graded, name_of(attack))
     assert "LEAK-9001" in page, "what the visible tests sent may be seen"
     assert not re.search(r"size\W{1,20}16", page), "only a hidden test makes a model of size 16"
