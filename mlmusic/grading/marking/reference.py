@@ -155,11 +155,10 @@ class Comparison:
             return value
         key = (*self.where, label, _digest([args, kwargs]))
         origin = asked._mlmusic_origin if asked is not None else None
-        if object_:
-            # What comes out of an object inside of an answer has no origin either.
-            if asked is None or origin is not None:
-                object.__setattr__(value, "_mlmusic_origin", origin or key)
-                self._nth.setdefault(key, nth)
+        # What comes out of an object inside of an answer has no origin either.
+        if object_ and (asked is None or origin is not None):
+            object.__setattr__(value, "_mlmusic_origin", origin or key)
+            self._nth.setdefault(key, nth)
         if self.record is not None:
             found = _OBJECT if object_ else guard.describe(value)
             for known in (key, nth):

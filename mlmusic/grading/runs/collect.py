@@ -154,7 +154,7 @@ def by_student(submissions: Iterable[Submission], assignment: str = "") -> list[
 
 def _submissions(pairs: list[tuple[Entry, schemes.Owner]]) -> list[Submission]:
     """Name the notebooks so that no two names are the same."""
-    names = [schemes.stem(entry.name) or entry.name for entry, _ in pairs]
+    names = [_printable(schemes.stem(entry.name) or entry.name) for entry, _ in pairs]
     with_owner = [
         f"{owner.label}/{name}" if owner.label else ""
         for name, (_, owner) in zip(names, pairs, strict=True)
@@ -227,6 +227,11 @@ def _instead(
     if len(loose) > _MANY:
         flags.append(Flag("", "", "not a notebook", f"and {len(loose) - _MANY} more files"))
     return instead
+
+
+def _printable(name: str) -> str:
+    """Replace what would break a line of a table or move a terminal's cursor."""
+    return "".join("\ufffd" if unicodedata.category(c) == "Cc" else c for c in name)
 
 
 def _plain(name: str) -> str:

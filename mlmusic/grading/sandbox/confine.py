@@ -75,6 +75,15 @@ def _data_size() -> int:
         return next(int(line.split()[1]) << 10 for line in file if line.startswith("VmData"))
 
 
+class _Random(random.Random):
+    """`random.Random`, whose unseeded instances are seeded with fixed numbers, too."""
+
+    seeds = random.Random(0)
+
+    def seed(self, a: Any = None, version: int = 2) -> None:
+        super().seed(type(self).seeds.getrandbits(128) if a is None else a, version)
+
+
 def seed() -> None:
     """Seed every source of random numbers, unseeded generators too, with fixed numbers."""
     random.seed(0)
@@ -82,6 +91,7 @@ def seed() -> None:
         numpy.random.seed(0)
         # Where NumPy takes the seed of default_rng() and the like from.
         numpy.random.bit_generator.randbits = random.Random(0).getrandbits
+    random.Random = _Random  # type: ignore[misc]
     if torch := sys.modules.get("torch"):
         with contextlib.suppress(RuntimeError):
             torch.manual_seed(0)

@@ -200,6 +200,103 @@ def test_a_cheat_gains_nothing(worker, code):
     assert result["score"] == 0, messages(result)
 
 
+# Answers that go into the next question, parts of answers, and errors that are expected.
+PARTS = made.source(
+    *made.cells("""
+# %% answer parts
+def name(pitch):
+    ### BEGIN SOLUTION
+    if pitch < 0:
+        raise ValueError(pitch)
+    return "D4"
+    ### END SOLUTION
+
+def encode(notes):
+    ### BEGIN SOLUTION
+    return [note + 1 for note in notes]
+    ### END SOLUTION
+
+def decode(tokens):
+    ### BEGIN SOLUTION
+    return [token - 1 for token in tokens]
+    ### END SOLUTION
+
+def shares(notes):
+    ### BEGIN SOLUTION
+    return {60: 0.5, 62: 0.5}
+    ### END SOLUTION
+
+def groups(notes):
+    ### BEGIN SOLUTION
+    return {"a": [1], "b": [[1], [2]]}
+    ### END SOLUTION
+
+# %% test expected-error
+try:
+    name(-1)
+    assert False
+except ValueError:
+    pass
+
+# %% test member
+assert name(62) in "D4 or D 4"
+
+# %% test round-trip
+for a, b in zip(decode(encode([60, 62])), [60, 62]):
+    assert a == b
+
+# %% test tolerance
+for share in shares([60, 62]).values():
+    if abs(share - 0.5) > 0.1:
+        raise AssertionError
+
+# %% test inside
+for a, b in zip(groups([1])["a"], [1]):
+    assert a == b
+
+# %% test deep-inside
+for row, wanted in zip(groups([1])["b"], [[1], [2]]):
+    for a, b in zip(row, wanted):
+        assert a == b
+""")
+)
+HOLLOW = {
+    "nothing": """
+def name(pitch): return ""
+def encode(notes): return [-1]
+def decode(tokens): return []
+def shares(notes): return {60: float("nan"), 62: float("nan")}
+def groups(notes): return {"a": [], "b": [[], []]}
+""",
+    "iterators of nothing, and what can't cross": """
+import numpy as np
+endless = []
+endless.append(endless)
+def name(pitch): return endless
+def encode(notes): return iter([-1])
+def decode(tokens): return iter(())
+def shares(notes): return {60: np.array([np.nan])}
+def groups(notes): return {"a": iter(()), "b": [iter(()), iter(())]}
+""",
+}
+
+
+@pytest.mark.parametrize("code", HOLLOW.values(), ids=HOLLOW)
+def test_a_hollow_answer_gains_nothing(code):
+    with Worker(PARTS, "tests.ipynb", limits=Limits(call=1, cell=2, total=30)) as own:
+        result = own.mark(made.answered(PARTS, parts=code), 5)
+        assert result["score"] == 0, messages(result)
+        # Another honest code for the notes: its questions differ from the solution's.
+        other = (
+            "def encode(notes): return tuple(note + 7 for note in notes)\n"
+            "def decode(tokens): return [token - 7 for token in tokens]\n"
+            "def name(pitch):\n    if pitch < 0: raise ValueError\n    return 'D4'\n"
+            "def shares(notes): return {60: 0.5, 62: 0.5}\n"
+            "def groups(notes): return {'a': (1,), 'b': ([1], [2])}"
+        )
+        assert own.mark(made.answered(PARTS, parts=other), 5)["score"] == 6
+
+
 def test_after_all_that_an_honest_notebook_is_marked_as_ever(worker):
     assert worker.mark(SOURCE, 5)["score"] == 13
     honest = "def double(x): return np.multiply(x, 2.0)"

@@ -152,6 +152,38 @@ def test_nan_where_the_solution_has_a_number(value):
     assert guard.wary(value, guard.describe(value), "f()") is value
 
 
-@pytest.mark.parametrize("value", [0, "", None, [1], [0.0], np.ones(2), {"a": []}, float("inf")])
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"a": float("nan")},
+        {"a": np.array([np.nan])},
+        {float("nan")},
+        [[{"a": (1.0, float("nan"))}]],
+        np.array([(1.0, np.nan)], dtype=[("a", "f8"), ("b", "f8")]),
+    ],
+)
+def test_nan_is_seen_wherever_it_is(value):
+    with pytest.raises(AssertionError, match="gave nan"):
+        guard.wary(value, (False, False), "f()")
+
+
+def test_empty_parts_are_unusable_however_deep():
+    found = guard.wary({"a": [], "b": [[], [1, []]]}, (False, False), "f()")
+    for part in (found["a"], found["b"][0], found["b"][1][1]):
+        with pytest.raises(AssertionError, match="gave nothing"):
+            list(part)
+    same = {"a": [], "b": [[], [1, []]]}
+    again = guard.wary(same, guard.describe(same), "f()")
+    assert [list(again["a"]), list(again["b"][0]), again["b"][1][0]] == [[], [], 1]
+
+
+def test_an_empty_text_is_in_every_text():
+    with pytest.raises(AssertionError, match="gave nothing"):
+        guard.wary("", guard.describe("D4"), "f()")
+    assert guard.wary("", guard.describe(""), "f()") == ""
+    assert guard.wary("", guard.describe(None), "f()") == ""
+
+
+@pytest.mark.parametrize("value", [0, "a", None, [1], [""], np.ones(2), {"a": [1]}, float("inf")])
 def test_ordinary_answers_need_no_look_at_the_solution(value):
     assert not guard.is_hollow(value)

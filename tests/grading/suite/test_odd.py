@@ -17,7 +17,18 @@ def test_names_and_files_are_unique():
     assert len(ODD) >= 35
 
 
-@pytest.mark.parametrize("case", ODD, ids=by_name)
+LIST_CLASS = pytest.mark.xfail(
+    strict=True, reason="an instance of a class that extends list crosses as a list"
+)
+SCORED = [
+    pytest.param(
+        case, marks=LIST_CLASS if case.name == "a class with a quirk" else (), id=case.name
+    )
+    for case in ODD
+]
+
+
+@pytest.mark.parametrize("case", SCORED)
 def test_scores_are_deserved(odd_run, case):
     found = odd_run.scores(case.submission, case.scores)
     assert found == dict(case.scores), odd_run.why(case.submission)
