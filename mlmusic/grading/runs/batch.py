@@ -67,6 +67,7 @@ def grade(
         If the run was interrupted, or the disk is full.
     """
     from mlmusic.grading.source.assignment import Assignment
+    from mlmusic.grading.source.cells import CODE_STUB
 
     try:
         source = order.source.read_bytes()
@@ -76,6 +77,13 @@ def grade(
         reason = (error.strerror or "").lower()
         raise PermissionError(f"the source {order.source} can't be read: {reason}") from None
     assignment = Assignment.from_bytes(source, order.source.name)
+    answers = assignment.answers.values()
+    if answers and all(CODE_STUB in answer.solution for answer in answers):
+        # Its hidden tests are gone: empty ones, which everybody would pass.
+        raise ValueError(
+            f"{order.source} is the students' notebook, without answers and hidden tests: name the "
+            "source that it was released from"
+        )
     out = Path(os.path.realpath(order.out))
     for path in order.submissions:
         if Path(os.path.realpath(path)).is_relative_to(out):

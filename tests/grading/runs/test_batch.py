@@ -184,6 +184,14 @@ def test_a_changed_source_is_graded_again(group, capsys):
     assert "ps1.ipynb has changed: everything is graded again" in capsys.readouterr().err
 
 
+def test_the_students_notebook_is_no_source(group, tmp_path, capsys):
+    group.hand_in("ada")
+    source = ROOT / "exercises" / "00_listen.ipynb"
+    assert grade.main([str(source), str(group.submissions), "-o", str(tmp_path / "out")]) == 1
+    assert "is the students' notebook, without answers and hidden tests" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_other_versions_are_graded_again(group, monkeypatch):
     group.hand_in("ada").grade()
     group.marked()
