@@ -393,7 +393,8 @@ def test_names_that_file_systems_cannot_tell_apart(group):
     ]
     names += ["مريم", "🎹", "trailing ", 'quo"te', "new\nline", "com¹", "\u202egnp.exe"]
     group.hand_in(*names).grade("--no-feedback", status=3)
-    assert sorted(group.scores()) == sorted(names)
+    # A new line would break the table for whoever looks at it as text.
+    assert sorted(group.scores()) == sorted(name.replace("\n", "\ufffd") for name in names)
     assert group.flags() == {
         (name, "name"): "a spreadsheet takes this name for a formula: import grades.csv as text"
         for name in ("-rf", "=cmd|x")
@@ -487,8 +488,9 @@ def test_a_run_that_is_stopped_is_gone_on_with(group, killed):
     again = group.marked()
     assert not done & set(again), "what was graded is not graded again"
     assert set(again) >= set(names) - done, "and nothing is lost"
-    # Only what was being marked when it was stopped is marked twice: one for each worker.
-    assert sum((before + again).values()) <= 24 + 1 + 2
+    # Only what was being marked when it was stopped, or was marked and not yet written, is marked
+    # twice: one or two for each worker.
+    assert sum((before + again).values()) <= 24 + 1 + 4
     assert group.scores() == dict.fromkeys(names, "5")
 
 
