@@ -1,4 +1,4 @@
-"""The command line: ``mlmusic doctor``, ``play``, ``release``, ``grade`` and ``export``.
+"""The command line: ``mlmusic doctor``, ``play``, ``train``, ``release``, ``grade`` and so on.
 
 Each command imports what it needs when it is called, so that ``mlmusic --help`` answers at once.
 """
@@ -33,6 +33,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from mlmusic import __version__
+    from mlmusic import commands as models
 
     parser = argparse.ArgumentParser(prog="mlmusic", description="Machine learning for music.")
     parser.add_argument("--version", action="version", version=f"mlmusic {__version__}")
@@ -51,6 +52,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     play.add_argument("-n", "--number", type=int, default=1, help="which tune of an ABC book")
     play.set_defaults(run=_play)
+
+    models.add_to(commands)
 
     # Listed here for the help; main passes its arguments on.
     commands.add_parser("release", help="make the students' exercises from the solutions")
