@@ -49,6 +49,11 @@ def main(argv: list[str] | None = None) -> int:
         if options.by_hand:
             if not options.out:
                 parser.error("--by-hand needs the folder of the grades: -o OUT")
+            if not (options.out / "results").is_dir():
+                raise ValueError(
+                    f"nothing is graded in {options.out} yet: run mlmusic grade SOURCE "
+                    f"SUBMISSIONS -o {options.out} first"
+                )
             from mlmusic.grading.pages import by_hand
 
             return by_hand.main(options.out, renew=lambda: report.renew(options.out))

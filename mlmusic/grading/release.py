@@ -97,7 +97,8 @@ def release(
     target = Path(out_dir) / source.name
     check_folder(target.parent, "-o")
     text = released_text(source)
-    if target.exists() and target.samefile(source):
+    same = target.exists() and target.samefile(source)
+    if same or target.resolve() == source.resolve():  # new/../x exists when new is made
         raise ReleaseError(source, ["the exercise would replace it: give another folder with -o"])
     if run:
         from mlmusic.grading.releasing.proof import prove
@@ -129,6 +130,8 @@ def released_text(source: str | Path) -> str:
     source = Path(source)
     steps = _steps()
     original = read_source(source)
+    if _is_released(original):
+        raise ReleaseError(source, ["is the students' notebook: name the source it was made from"])
     if faults := validation.faults(original) + _mark_schemes(original):
         raise ReleaseError(source, faults)
     notebook = _without_secrets(source, copy.deepcopy(original), steps)
@@ -140,6 +143,16 @@ def released_text(source: str | Path) -> str:
     first = notebook.cells[0]
     first.source = first.source.replace(f"/solutions/{source.name}", f"/exercises/{source.name}")
     return nbformat.v4.writes(notebook).rstrip("\n") + "\n"
+
+
+def _is_released(notebook: NotebookNode) -> bool:
+    """Say whether a notebook's answers have been taken out already."""
+    answers = [
+        cell.source
+        for cell in notebook.cells
+        if cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get("solution")
+    ]
+    return bool(answers) and all("YOUR CODE HERE" in text for text in answers)
 
 
 _MARKERS = tuple(
@@ -244,6 +257,8 @@ def read_source(source: Path) -> NotebookNode:
         if not isinstance(content, dict) or content.get("nbformat") != 4:
             raise ValueError("its format is not nbformat 4")
         nbformat.validate(content)
+    except json.JSONDecodeError:
+        raise ReleaseError(source, ["isn't a notebook: it holds no JSON"]) from None
     except (nbformat.ValidationError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ReleaseError(source, [f"isn't a notebook: {reason}"]) from None

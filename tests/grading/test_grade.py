@@ -239,6 +239,12 @@ def test_points_given_by_hand_are_renewed_without_grading(here, monkeypatch, cap
     }
 
 
+@pytest.mark.parametrize("out", ["ps1.ipynb", "class", "none"])
+def test_nothing_can_be_graded_by_hand_before_grading(here, capsys, out):
+    message = refused(capsys, "--by-hand", "-o", out)
+    assert message.startswith(f"nothing is graded in {out} yet: run mlmusic grade SOURCE")
+
+
 def test_nothing_can_be_renewed_before_grading(tmp_path):
     with pytest.raises(ValueError, match="nothing has been graded in"):
         report.renew(tmp_path)

@@ -194,6 +194,21 @@ def test_the_source_is_never_replaced_by_its_exercise(tmp_path):
     assert path.read_bytes() == SOLUTION.read_bytes()
 
 
+def test_the_source_is_not_replaced_by_way_of_a_folder_that_is_made(tmp_path):
+    path = tmp_path / SOLUTION.name
+    path.write_bytes(SOLUTION.read_bytes())
+    with pytest.raises(ReleaseError, match="would replace it: give another folder with -o"):
+        release(path, tmp_path / "new" / "..", run=False)
+    assert path.read_bytes() == SOLUTION.read_bytes()
+
+
+def test_what_students_have_is_no_source(tmp_path, capsys):
+    assert main([str(EXERCISE), "-o", str(tmp_path / "out"), "--no-run"]) == 1
+    assert capsys.readouterr().err == (
+        f"mlmusic release: {EXERCISE}: is the students' notebook: name the source it was made from\n"
+    )
+
+
 def test_a_byte_order_mark_does_no_harm(tmp_path):
     path = tmp_path / SOLUTION.name
     path.write_bytes(b"\xef\xbb\xbf" + SOLUTION.read_bytes())
