@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -187,7 +188,8 @@ def _export(options: argparse.Namespace) -> list[str]:
 
             left += gradebook.write(found, given, options.gradebook, options.assignment)
             shown = Path(options.gradebook).parent / "autograded"
-            print(f"{options.gradebook}: {len(found)} submissions; formgrader shows {shown}/")
+            print(f"{options.gradebook}: {len(found)} submissions")
+            print(f"{shown}{os.sep}: the notebooks that formgrader shows")
         if options.answers:
             from mlmusic.grading.exporting import plagiarism
 

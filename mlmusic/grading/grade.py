@@ -260,6 +260,8 @@ def _told(summary: Summary, order: Order) -> str:
         lines.append(f"feedback: {out / 'feedback'}")
     if written.waiting:
         lines.append(f"then: mlmusic grade --by-hand -o {out}")
+    else:
+        lines.append(f"then: mlmusic export {out} --lms canvas|moodle --roster FILE")
     return "\n".join(lines)
 
 

@@ -205,7 +205,8 @@ def test_the_source_is_not_replaced_by_way_of_a_folder_that_is_made(tmp_path):
 def test_what_students_have_is_no_source(tmp_path, capsys):
     assert main([str(EXERCISE), "-o", str(tmp_path / "out"), "--no-run"]) == 1
     assert capsys.readouterr().err == (
-        f"mlmusic release: {EXERCISE}: is the students' notebook: name the source it was made from\n"
+        f"mlmusic release: {EXERCISE}: is the students' notebook: name the source it was made "
+        "from\n"
     )
 
 
