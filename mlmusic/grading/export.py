@@ -175,6 +175,8 @@ def _export(options: argparse.Namespace) -> list[str]:
     out = Path(options.out)
     if not (out / "results").is_dir():
         raise _nothing(out)
+    if not os.access(out, os.W_OK):
+        raise ValueError(f"you may not write into {out}, which an export has to lock: copy it")
     roster_file = _roster_file(options)
     _check_targets(options)
     with locked(out):  # what a run has written by halves would be exported by halves
@@ -221,6 +223,11 @@ def _check_targets(options: argparse.Namespace) -> None:
             raise ValueError(f"{target} is a folder where a file is needed: choose another {flag}")
         if target and option != "gradebook":
             check_folder(Path(target).parent, flag)
+    book = Path(options.gradebook) if options.gradebook else None
+    if book and book.parent.is_dir():  # else it is said there what the folder is
+        check_folder(book.parent, "--gradebook")
+        if book.exists() and not os.access(book, os.W_OK):
+            raise ValueError(f"you may not write into {book}: change its permissions")
     if options.answers:
         check_folder(options.answers, "--answers")
     if options.base and not Path(options.base).is_file():

@@ -223,15 +223,25 @@ def _check_source(order: Order) -> None:
             f"{source} is a {kind}: name the source notebook first, then what was handed in: "
             f"mlmusic grade SOURCE.ipynb {source}"
         )
+    if b'"checksum"' in _notebook(source):  # written by release, kept by students
+        print(
+            f"WARNING: {source} marks no answers and hides no tests: is it a student's notebook? "
+            "The source comes first",
+            file=sys.stderr,
+        )
 
 
 def _has_answers(path: Path) -> bool:
     """Say whether a file is a notebook with what no student has: a source."""
-    try:
-        data = path.read_bytes() if path.suffix == ".ipynb" else b""
-    except OSError:
-        return False
+    data = _notebook(path)
     return b"BEGIN SOLUTION" in data or b"BEGIN HIDDEN TESTS" in data
+
+
+def _notebook(path: Path) -> bytes:
+    try:
+        return path.read_bytes() if path.suffix == ".ipynb" else b""
+    except OSError:
+        return b""
 
 
 def _told(summary: Summary, order: Order) -> str:

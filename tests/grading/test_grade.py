@@ -90,6 +90,15 @@ def test_source_and_submissions_swapped(here, capsys, first):
     assert not (here / "out").exists()
 
 
+def test_a_student_s_notebook_as_the_source_is_doubted(here, capsys):
+    source = json.loads(fake.source())
+    text = json.dumps(source).replace("BEGIN SOLUTION", "").replace("BEGIN HIDDEN TESTS", "")
+    (here / "ps1.ipynb").write_text(text.replace('"grade_id":', '"checksum": "x", "grade_id":'))
+    fake.main(["ps1.ipynb", "class", "-o", "out"])
+    doubt = "WARNING: ps1.ipynb marks no answers and hides no tests: is it a student's notebook?"
+    assert capsys.readouterr().err.startswith(doubt)
+
+
 def test_grades_may_go_below_the_submissions(here):
     (here / "class" / "ps1.ipynb").write_bytes(fake.source())
     for _ in range(2):

@@ -271,8 +271,9 @@ def _find(table: Table, aliases: dict[str, str], name: str) -> int:
     found = [index for index, cell in enumerate(header) if cell.casefold() == wanted]
     if len(found) != 1:
         what = "more than one column" if found else "no column"
+        hint = f"; --match takes id, name, {', '.join(aliases)} or a column" if aliases else ""
         raise ValueError(
-            f"{table.name} has {what} {aliases.get(name, name)!r}: {', '.join(header)}"
+            f"{table.name} has {what} {aliases.get(name, name)!r}: {', '.join(header)}{hint}"
         )
     return found[0]
 
