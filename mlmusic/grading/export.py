@@ -28,7 +28,7 @@ from mlmusic.grading.exporting.roster import Grade
 from mlmusic.grading.exporting.table import Table
 from mlmusic.grading.runs import formats
 from mlmusic.grading.runs.store import locked
-from mlmusic.grading.wording import Parser, check_folder, in_words
+from mlmusic.grading.wording import Parser, check_folder, in_words, typed
 
 
 def read_results(out: str | Path) -> dict[Path, dict[str, Any]]:
@@ -72,7 +72,9 @@ def read_results(out: str | Path) -> dict[Path, dict[str, Any]]:
 
 
 def _nothing(out: str | Path) -> ValueError:
-    return ValueError(f"{out} has no results: run mlmusic grade SOURCE SUBMISSIONS -o {out} first")
+    return ValueError(
+        f"{out} has no results: run mlmusic grade SOURCE SUBMISSIONS -o {typed(out)} first"
+    )
 
 
 def grades(
@@ -131,6 +133,8 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if fault := _wrong_call(options):
         parser.error(fault)
+    if hasattr(sys.stdout, "reconfigure"):  # a name may have letters that a terminal hasn't
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         left = _export(options)
     except (OSError, ValueError, RuntimeError, ModuleNotFoundError) as error:
@@ -163,11 +167,9 @@ def _wrong_call(options: argparse.Namespace) -> str | None:
     }
     for option, other in needs.items():
         if getattr(options, option) and not getattr(options, other):
-            return f"{_FLAGS.get(option, f'--{option}')} goes with --{other}"
+            flag = "-o" if option == "upload" else f"--{option.replace('_', '-')}"
+            return f"{flag} goes with --{other}"
     return None
-
-
-_FLAGS = {"upload": "-o", "feedback_zip": "--feedback-zip"}
 
 
 def _export(options: argparse.Namespace) -> list[str]:
@@ -256,7 +258,7 @@ def _to_lms(
     if waiting and not options.partial:
         raise ValueError(
             f"{len(waiting)} of {len(rows)} submissions wait for grading by hand, the first is "
-            f"{waiting[0]}: give the points (mlmusic grade --by-hand -o {options.out}), or say "
+            f"{waiting[0]}: give the points (mlmusic grade --by-hand -o {typed(options.out)}), or say "
             "--partial to export what there is"
         )
     who: list[str] = []

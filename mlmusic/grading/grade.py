@@ -13,7 +13,7 @@ from typing import Any
 from mlmusic.grading.limits import Limits
 from mlmusic.grading.runs import batch, formats, report
 from mlmusic.grading.runs.order import Order, Stopped, Summary
-from mlmusic.grading.wording import Parser, check_folder, in_words
+from mlmusic.grading.wording import Parser, check_folder, in_words, typed
 
 _EXAMPLES = """\
 examples:
@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> int:
             if not (options.out / "results").is_dir():
                 raise ValueError(
                     f"nothing is graded in {options.out} yet: run mlmusic grade SOURCE "
-                    f"SUBMISSIONS -o {options.out} first"
+                    f"SUBMISSIONS -o {typed(options.out)} first"
                 )
             from mlmusic.grading.pages import by_hand
 
@@ -215,13 +215,13 @@ def _check_source(order: Order) -> None:
     if meant := next(filter(_has_answers, order.submissions), None):
         raise ValueError(
             f"SOURCE and SUBMISSIONS are swapped: {meant} has the answers and the hidden tests, "
-            f"so it comes first: mlmusic grade {meant} {source}"
+            f"so it comes first: mlmusic grade {typed(meant)} {typed(source)}"
         )
     kind = "folder" if source.is_dir() else "zip" if source.suffix.lower() == ".zip" else None
     if kind:
         raise ValueError(
             f"{source} is a {kind}: name the source notebook first, then what was handed in: "
-            f"mlmusic grade SOURCE.ipynb {source}"
+            f"mlmusic grade SOURCE.ipynb {typed(source)}"
         )
     if b'"checksum"' in _notebook(source):  # written by release, kept by students
         print(
@@ -269,9 +269,9 @@ def _told(summary: Summary, order: Order) -> str:
     if order.feedback:
         lines.append(f"feedback: {out / 'feedback'}")
     if written.waiting:
-        lines.append(f"then: mlmusic grade --by-hand -o {out}")
+        lines.append(f"then: mlmusic grade --by-hand -o {typed(out)}")
     else:
-        lines.append(f"then: mlmusic export {out} --lms canvas|moodle --roster FILE")
+        lines.append(f"then: mlmusic export {typed(out)} --lms canvas|moodle --roster FILE")
     return "\n".join(lines)
 
 

@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlmusic.grading.wording import Parser, check_folder, in_words
+from mlmusic.grading.wording import Parser, check_folder, in_words, typed
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -389,7 +389,7 @@ def _warn(line: str) -> None:
 def difference(source: Path, out_dir: Path) -> str | None:
     """Say whether the exercise of a solution is missing or out of step; None if all is well."""
     target = out_dir / source.name
-    mend = f"run mlmusic release {source} -o {out_dir}"
+    mend = f"run mlmusic release {typed(source)} -o {typed(out_dir)}"
     if not target.exists():
         return f"{target} is missing: {mend}"
     if target.read_bytes() != released_text(source).encode():

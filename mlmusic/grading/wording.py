@@ -6,6 +6,7 @@ import argparse
 import difflib
 import errno
 import os
+import shlex
 from pathlib import Path
 from typing import NoReturn
 
@@ -37,6 +38,11 @@ class Parser(argparse.ArgumentParser):
                 near = difflib.get_close_matches(first.split("=")[0], known, n=1)
                 message = f"there is no option {first}{f', is it {near[0]}?' if near else ''}"
         self.exit(2, f"{self.prog}: {message} (options: {self.prog} --help)\n")
+
+
+def typed(path: str | Path) -> str:
+    """Return a path as it is typed in a shell: in quotes if it has blanks."""
+    return shlex.quote(str(path))
 
 
 def in_words(error: BaseException) -> str:

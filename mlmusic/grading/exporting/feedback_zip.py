@@ -81,6 +81,6 @@ def file_name(result: Mapping[str, Any], lms: str) -> str | None:
         return f"{submission}.html" if known else None
     if not (student.isascii() and student.isdigit() and result.get("name")):
         return None
-    # A line of Moodle's own: NAME_NUMBER_PLUGIN_FILE; NAME must have no further line.
+    # Moodle splits it at the underlines, so the name may have none.
     person = safe_names([result["name"]])[result["name"]].replace("_", " ")
     return f"{person}_{student}_assignsubmission_file_{result['assignment']}.html"
