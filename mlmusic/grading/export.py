@@ -258,8 +258,8 @@ def _to_lms(
     if waiting and not options.partial:
         raise ValueError(
             f"{len(waiting)} of {len(rows)} submissions wait for grading by hand, the first is "
-            f"{waiting[0]}: give the points (mlmusic grade --by-hand -o {typed(options.out)}), or say "
-            "--partial to export what there is"
+            f"{waiting[0]}: give the points (mlmusic grade --by-hand -o {typed(options.out)}), or "
+            "say --partial to export what there is"
         )
     who: list[str] = []
     if roster_file:
