@@ -111,7 +111,7 @@ def test_what_is_written(group, capsys):
     shown = capsys.readouterr()
     assert shown.out.splitlines() == [
         "3 graded, 0 kept from before, 0 flagged, 3 waiting for grading by hand",
-        "median score 2 of 7, seed 11",
+        "median score 2 of 7 as long as what waits counts 0, seed 11",
         f"grades: {group.out / 'grades.csv'}",
         f"feedback: {group.out / 'feedback'}",
         f"then: mlmusic grade --by-hand -o {group.out}",
