@@ -34,8 +34,8 @@ _REASONS = {
     "unreadable": "the file could not be read",
     "not a notebook": "no notebook was handed in",
     "wrong notebook": "this is another notebook",
-    "grader": "the grader failed: grade again",
-    "sandbox": "the grader failed: grade again",
+    "grader": "the grader failed, grade again",
+    "sandbox": "the grader failed, grade again",
 }
 
 
@@ -269,7 +269,7 @@ def page(session: Session, nonce: str, blind: bool = False) -> str:
             )
             there.append(
                 f'<details class="absent"{" open" if touched else ""}><summary>{len(absent)} not'
-                f" answered: 0 points, nothing to do</summary>\n{''.join(absent)}</details>"
+                f" answered: 0 points each</summary>\n{''.join(absent)}</details>"
             )
         first = session.cards[numbers[0]]
         sections.append(

@@ -18,6 +18,7 @@ from mlmusic.grading.pages import untrusted
 
 MOST_OUTPUT = 4_000_000  # characters that all outputs of a page may take
 _MEDIA = re.compile(r"<(?:img|audio|svg|video|canvas|iframe)\b|!\[", re.I)
+MOST_LINES = 8  # of an instructor's code that a page shows at once
 # A line that prose doesn't have: a definition, an import, an assignment or a call by itself.
 _CODE = re.compile(
     r"^[ \t]*(?:(?:def|class)\s+\w+.*:|import\s+[\w.]+|from\s+[\w.]+\s+import\b.*"
@@ -109,13 +110,20 @@ def answer(task: Mapping[str, Any], where: str = "your answer") -> str:
 
 
 def asked(parts: Sequence[Mapping[str, Any]]) -> str:
-    """Return what an instructor wrote, text and code in its order, as HTML."""
+    """Return what an instructor wrote, text and code in its order, as HTML; long code is folded."""
     return "\n".join(
-        _code(str(part["text"]))
+        _instructors_code(str(part["text"]))
         if part["kind"] == "code"
         else f'<div class="prose">{untrusted.markdown(str(part["text"]), "the assignment")}</div>'
         for part in parts
     )
+
+
+def _instructors_code(source: str) -> str:
+    lines = source.count("\n") + 1
+    if lines <= MOST_LINES:
+        return _code(source)
+    return f"<details><summary>{lines} lines of code</summary>{_code(source)}</details>"
 
 
 def unsaved(task: Mapping[str, Any], expected: str) -> str:
@@ -126,12 +134,11 @@ def unsaved(task: Mapping[str, Any], expected: str) -> str:
     task : mapping
         An item that is graded by hand, with its ``answer`` and ``outputs``.
     expected : str
-        What it shows when everything was run: "picture", "picture or sound", "output" or "".
+        What it shows when everything was run: "picture", "picture or sound" or "".
     """
-    outputs = task.get("outputs") or ()
     if not expected or not str(task.get("answer") or "").strip():
         return ""
-    if any(expected == "output" or _is_media(output) for output in outputs):
+    if any(map(_is_media, task.get("outputs") or ())):
         return ""
     return f"no saved {expected}"
 

@@ -35,7 +35,7 @@ def questions(assignment: Assignment) -> dict[str, dict[str, Any]]:
     dict of str to dict
         By the item's id: ``question`` and ``scheme``, lists of ``{"kind", "text"}`` (the kind is
         "markdown" or "code"), ``is_answer`` (whether the scheme is only the source's own answer),
-        and ``shows``, what the code there shows: "picture", "picture or sound", "output" or "".
+        and ``shows``, what the code there shows: "picture", "picture or sound" or "".
     """
     found = {}
     for place, cell in enumerate(assignment.program):
@@ -53,17 +53,12 @@ def questions(assignment: Assignment) -> dict[str, dict[str, Any]]:
 
 
 def _shows(cell: SourceCell, question: list[dict[str, str]]) -> str:
-    """Say what a notebook in which everything was run shows at an item."""
-    if cell.kind == "code":
-        return shown_by(cell.source)
-    code = "\n".join(part["text"] for part in question if part["kind"] == "code")
+    """Say what a notebook in which everything was run shows at an item, as far as one can tell."""
     if cell.role == "task":  # it is answered in cells of the student's own
         return ""
-    return shown_by(code) or ("output" if "print(" in code else "")
-
-
-def shown_by(code: str) -> str:
-    """Say what code looks as if it showed: "picture", "picture or sound" or ""."""
+    code = cell.source
+    if cell.kind != "code":
+        code = "\n".join(part["text"] for part in question if part["kind"] == "code")
     if _SOUNDS.search(code):
         return "picture or sound"
     return "picture" if _DRAWS.search(code) else ""
@@ -88,7 +83,8 @@ def _question(program: tuple[SourceCell, ...], place: int) -> list[dict[str, str
         parts.insert(0, _part(other, other.released))
         if other.role == "text" and heading(other.released):
             return _without_title(parts)
-    return _without_title(parts[-since:] if since else parts)
+    near = parts[-since:] if since else []
+    return _without_title(near if any(part["text"] for part in near) else parts)
 
 
 def _part(cell: SourceCell, text: str) -> dict[str, str]:
