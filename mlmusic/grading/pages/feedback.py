@@ -287,8 +287,8 @@ def _task(
         _comment(task),
     ]
     if task["tests"]:
-        limits = _limits(result)
-        rows = "\n".join(_check(test, limits) for test in task["tests"])
+        limits, answered = _limits(result), bool(str(task.get("answer") or "").strip())
+        rows = "\n".join(_check(test, limits, answered, not given) for test in task["tests"])
         about = ""
         if given:
             about = (
@@ -315,7 +315,7 @@ def _limits(result: Mapping[str, Any]) -> Limits:
         return Limits()
 
 
-def _check(test: Mapping[str, Any], limits: Limits) -> str:
+def _check(test: Mapping[str, Any], limits: Limits, answered: bool, counts: bool) -> str:
     """Return a test: what a visible one says, and of a hidden one only whether it passed."""
     given = test.get("by_hand", {}).get("points") is not None
     full = test["score"] >= test["points"] if given else test["outcome"] == "passed"
@@ -325,18 +325,23 @@ def _check(test: Mapping[str, Any], limits: Limits) -> str:
         if 0 < test["score"] < test["points"]:
             kind, words = "part", "◐ in part"
     facts = ["hidden test"] if test["hidden"] else []
-    facts.append(_points(test["score"], test["points"]))
+    if counts:
+        facts.append(_points(test["score"], test["points"]))
     if given:
         facts.append("given by hand")
     told = not full and not test["hidden"] and test["outcome"] != "passed"
-    more = _what_it_says(test, limits) if told else ""
+    more = _what_it_says(test, limits, answered) if told else ""
     return (
         f'<li class="{kind}"><p><b>{words}</b> <code>{line(test["id"])}'
-        f'</code><span class="quiet"> · {" · ".join(facts)}</span></p>{more}{_comment(test)}</li>'
+        f"</code>{_aside(facts)}</p>{more}{_comment(test)}</li>"
     )
 
 
-def _what_it_says(test: Mapping[str, Any], limits: Limits) -> str:
+def _aside(facts: Sequence[str]) -> str:
+    return f'<span class="quiet"> · {" · ".join(facts)}</span>' if facts else ""
+
+
+def _what_it_says(test: Mapping[str, Any], limits: Limits, answered: bool) -> str:
     """Return why a visible test didn't pass: in its own words, or in kind ones."""
     outcome, said = test["outcome"], str(test.get("message") or "").strip()
     if outcome == "error":
@@ -350,7 +355,9 @@ def _what_it_says(test: Mapping[str, Any], limits: Limits) -> str:
         " Is there a loop that never ends?",
         "died": "Your code ended the Python that ran it: it called exit(), or it needed more memory"
         f" than there is ({show(limits.memory / 2**30)} GB).",
-        "missing": "There is nothing to check yet: this task has no answer.",
+        "missing": "What this check needs isn’t there. Has it another name in your answer?"
+        if answered
+        else "There is nothing to check yet: this task has no answer.",
         "not run": "This check could not be run.",
         "error": "Your code ended in an error:" if said else "Your code ended in an error.",
     }.get(outcome, "")

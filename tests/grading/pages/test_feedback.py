@@ -95,7 +95,7 @@ def test_a_visible_test_speaks_in_its_own_words():
     [
         ("timeout", "", "Your function ran for more than 7.5 seconds and was stopped. Is there a"),
         ("died", "", "it called exit(), or it needed more memory than there is (3 GB)."),
-        ("missing", "", "There is nothing to check yet: this task has no answer."),
+        ("missing", "decode is not defined", "another name in your answer? decode is not defined"),
         ("not run", "the tests took too long", "could not be run. the tests took too long"),
         ("error", "TypeError: <b>", "Your code ended in an error: TypeError: <b>"),
         ("failed", "", "What the check expects isn’t so yet; it is the cell below your answer."),
@@ -107,6 +107,12 @@ def test_each_way_to_fail_is_explained_kindly(outcome, message, said):
     mine["tasks"][1]["tests"][0]["message"] = message
     mine["provenance"]["limits"] = {"call": 7.5, "memory": 3 << 30}
     assert said in task(words(mine), "Task 2: play it backwards")
+
+
+def test_a_task_without_an_answer_has_nothing_to_check():
+    text = words(result(outcomes={"check-2": "missing"}, answers={"answer-2": ""}))
+    told = "check-2 · 0 of 1 There is nothing to check yet: this task has no answer."
+    assert told in task(text, "Task 2: play it backwards")
 
 
 def test_a_stub_that_raises_is_not_answered_and_nothing_dangles():
@@ -218,7 +224,7 @@ def test_a_test_with_points_by_hand_shows_what_they_are_and_not_what_it_found():
     assert "must begin at 0" not in second
     fourth = task(text, "Task 4: which note is this?")
     assert "✓ full marks · 3 of 3 points · given by hand" in fourth
-    assert "by hand. What the tests found doesn’t count. ✗ not passed check-4" in fourth
+    assert "by hand. What the tests found doesn’t count. ✗ not passed check-4 an A of" in fourth
 
 
 def test_points_and_comments_by_hand_stand_where_they_belong():
