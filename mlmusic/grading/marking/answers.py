@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import ast
 import difflib
-import re
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mlmusic.grading.source import syntax
@@ -19,8 +19,9 @@ from mlmusic.grading.source.cells import TEXT_STUB, SourceCell
 from mlmusic.grading.source.notebook import Cell, Notebook
 
 MAX_ANSWER = 20_000  # characters of an answer that are reported
+MAX_CODE = 500_000  # characters of a code cell that is taken apart and run
+MAX_CODE_IN_ALL = 2_000_000  # of all such cells together
 MAX_OUTPUTS = 2_000_000  # characters of a student's outputs, all together
-_FENCED = re.compile(r"^(?:```|~~~)[^\n]*\n(.*?)^(?:```|~~~)\s*$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -142,13 +143,18 @@ class Finder:
         found = Submission()
         if notebook.guessed_encoding:
             found.flags.append(_flag("encoding", "not UTF-8: some letters may be wrong"))
-        matches = self._match(notebook)
+        read = functools.cache(syntax.parse)
+        long = _too_long(notebook)
+        matches = self._match(notebook, long, read)
         code = {
             cell.index: cell
             for cell, match in zip(notebook.cells, matches, strict=True)
-            if match is None and cell.kind == "code"
+            if match is None and cell.kind == "code" and cell.index not in long
         }
-        trees = {index: syntax.parse(cell.source) for index, cell in code.items()}
+        for index, why in long.items():
+            if matches[index] is None:
+                found.flags.append(_flag("too long", f"cell {index + 1} {why}: it was left out"))
+        trees = {index: read(cell.source) for index, cell in code.items()}
         bound = {index: _bound(tree) for index, tree in trees.items()}
         taken = self._retyped(notebook, matches, set().union(*bound.values()), found)
         for index, source in taken.items():
@@ -185,13 +191,18 @@ class Finder:
             )
         return found
 
-    def _match(self, notebook: Notebook) -> list[SourceCell | None]:
+    def _match(
+        self,
+        notebook: Notebook,
+        long: dict[int, str],
+        read: Callable[[str], ast.Module | None],
+    ) -> list[SourceCell | None]:
         """For each cell of the notebook, the instructor's cell that it is, if any."""
         seen: dict[str, int] = {}
         matches: list[SourceCell | None] = []
         for cell in notebook.cells:
             match = None
-            for key in _keys(cell.kind, cell.source):
+            for key in _keys(cell.kind, cell.source, _nothing if cell.index in long else read):
                 if key in self._known:
                     same = self._known[key]
                     # Twins are told apart by their order.
@@ -212,11 +223,11 @@ class Finder:
         """Take code back from cells that aren't code any more, where nothing else defines it."""
         taken: dict[int, str] = {}
         for cell, match in zip(notebook.cells, matches, strict=True):
-            if match is not None or cell.kind == "code":
+            if match is not None or cell.kind == "code" or len(cell.source) > MAX_CODE:
                 continue
             if syntax.normalised(cell.source) in self._solutions:
                 continue
-            for text in (cell.source, "\n".join(_FENCED.findall(cell.source))):
+            for text in (cell.source, _fenced(cell.source)):
                 tree = syntax.parse(text)
                 names = sorted((_bound(tree) & self._assignment.expected) - defined)
                 if names:
@@ -354,10 +365,50 @@ def _before(notebook: Notebook, place: int) -> Iterator[Cell]:
     yield from reversed(found)
 
 
-def _keys(kind: str, source: str) -> list[str]:
+def _too_long(notebook: Notebook) -> dict[int, str]:
+    """Find the code cells that would take too long to take apart, and say of each why."""
+    found: dict[int, str] = {}
+    left = MAX_CODE_IN_ALL
+    for cell in notebook.cells:
+        length = len(cell.source) if cell.kind == "code" else 0
+        if length > MAX_CODE:
+            found[cell.index] = f"has {length:,} characters"
+        elif length > left:
+            found[cell.index] = f"stands behind {MAX_CODE_IN_ALL - left:,} characters of code"
+        elif length and syntax.is_laborious(cell.source):
+            found[cell.index] = "has too many commands"
+        else:
+            left -= length
+    return found
+
+
+def _fenced(markdown: str) -> str:
+    """Return what stands between the fences of a markdown text."""
+    found: list[str] = []
+    block: list[str] | None = None
+    for line in markdown.split("\n"):
+        if not line.startswith(("```", "~~~")):
+            if block is not None:
+                block.append(line)
+        elif block is None:
+            block = []
+        elif not line[3:].strip():
+            found += block
+            block = None
+    return "\n".join(found)
+
+
+def _keys(
+    kind: str, source: str, read: Callable[[str], ast.Module | None] = syntax.parse
+) -> Iterator[str]:
     if kind == "code":
-        return syntax.keys_of(source)
-    return [f"words:{syntax.normalised(source)}"]
+        yield from syntax.keys_of(source, read)
+    else:
+        yield f"words:{syntax.normalised(source)}"
+
+
+def _nothing(source: str) -> None:
+    """Stand for `syntax.parse` where that would take too long."""
 
 
 def _body(source: str) -> list[ast.stmt]:
