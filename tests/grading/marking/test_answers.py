@@ -232,7 +232,7 @@ def test_text_full_of_fences_is_read_at_once(finder, content, fence):
 def test_a_notebook_of_something_else(finder):
     submission = found(finder, made.notebook(("code", "y = 1"), ("markdown", "Hello")))
     assert submission.flags == [
-        {"kind": "wrong notebook", "detail": "none of its cells belongs to scales"}
+        {"kind": "wrong notebook", "detail": "its tasks are not those of scales"}
     ]
     assert found(finder, made.notebook()).flags[0]["kind"] == "wrong notebook"
 
