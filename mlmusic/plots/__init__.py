@@ -5,6 +5,8 @@ notebook, and returns the Axes. In a notebook an Axes of ours, as the last line 
 itself; `show` does the same anywhere else, and for whole figures.
 """
 
+from mlmusic.plots.classification import confusion, roc
+from mlmusic.plots.comparison import comparison
 from mlmusic.plots.roll import piano_roll
 from mlmusic.plots.sound import spectrogram, waveform
 from mlmusic.plots.style import PALETTE, alt, panels, png, set_alt, show
@@ -13,10 +15,13 @@ from mlmusic.plots.training import loss
 __all__ = [
     "PALETTE",
     "alt",
+    "comparison",
+    "confusion",
     "loss",
     "panels",
     "piano_roll",
     "png",
+    "roc",
     "set_alt",
     "show",
     "spectrogram",
