@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mlmusic.grading.source import syntax
@@ -354,7 +354,7 @@ def _before(notebook: Notebook, place: int) -> Iterator[Cell]:
     yield from reversed(found)
 
 
-def _keys(kind: str, source: str) -> list[str]:
+def _keys(kind: str, source: str) -> Iterable[str]:
     if kind == "code":
         return syntax.keys_of(source)
     return [f"words:{syntax.normalised(source)}"]

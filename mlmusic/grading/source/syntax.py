@@ -84,6 +84,7 @@ def _transformer():
     return TransformerManager()
 
 
+@lru_cache(maxsize=256)  # a cell is looked at from several sides; nobody changes a tree
 def parse(source: str) -> ast.Module | None:
     """Parse a cell, IPython's syntax included; None if it isn't code."""
     return parse_python(python_of(source))
@@ -122,13 +123,16 @@ def fingerprint(node: ast.AST) -> str:
             docstring.value = text
 
 
-def keys_of(source: str) -> list[str]:
-    """Return what a cell is recognised by: its text, and its code if it has any."""
-    keys = [f"text:{normalised(source)}"]
+def keys_of(source: str) -> Iterator[str]:
+    """Yield what a cell is recognised by: its text, and its code if it has any.
+
+    Whoever is content with the first saves the parsing: most cells of a submission are as they
+    were handed out.
+    """
+    yield f"text:{normalised(source)}"
     tree = parse(source)
     if tree is not None and tree.body:
-        keys.append(f"code:{fingerprint(tree)}")
-    return keys
+        yield f"code:{fingerprint(tree)}"
 
 
 def names_of(tree: ast.Module | None) -> Names:
