@@ -1,4 +1,4 @@
-"""The commands about trained models: ``mlmusic train`` and ``evaluate``.
+"""The commands about trained models: ``mlmusic train``, ``evaluate`` and ``generate``.
 
 Nothing heavy is imported before a command runs: ``mlmusic --help`` reads this, too.
 """
@@ -13,6 +13,8 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from mlmusic import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +34,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         help="file of the weights, ending in .safetensors; the card goes beside it"
         " (default: rnn-gru.safetensors here)",
     )
-    train.add_argument("--seed", type=int, default=0, help="another seed gives other weights")
+    train.add_argument("--seed", type=_seed, default=0, help="another seed gives other weights")
     train.set_defaults(run=_train)
 
     evaluate = commands.add_parser(
@@ -40,6 +42,30 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     )
     evaluate.add_argument("name", help="such as rnn/gru, or a file ending in .safetensors")
     evaluate.set_defaults(run=_evaluate)
+
+    generate = commands.add_parser("generate", help="let trained weights write or continue music")
+    generate.add_argument("name", help="such as rnn/gru, or a file ending in .safetensors")
+    generate.add_argument(
+        "-o", "--out", type=Path, required=True, help=f"one of {', '.join(files.WRITABLE)}"
+    )
+    generate.add_argument(
+        "--prompt", type=Path, help=f"what to continue: {', '.join(files.READABLE)}"
+    )
+    generate.add_argument("-n", "--number", type=int, default=1, help="which tune of an ABC book")
+    generate.add_argument("--steps", type=int, default=200, help="at most so many tokens are added")
+    generate.add_argument("--temperature", type=float, default=1.0, help="below 1 is more careful")
+    generate.add_argument("--top-k", type=int, help="draw from the K likeliest tokens")
+    generate.add_argument(
+        "--nucleus", type=float, help="draw from the likeliest tokens that add up to P"
+    )
+    generate.add_argument("--seed", type=_seed, default=0, help="another seed gives other music")
+    generate.set_defaults(run=_generate)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError("a seed is a whole number from 0 to 2**32 - 1")
+    return int(text)
 
 
 def _train(options: argparse.Namespace) -> int:
@@ -93,6 +119,37 @@ def _evaluate(options: argparse.Namespace) -> int:
         print(f"differs by more than {TOLERANCE:g}: {', '.join(differing)}")
         return 1
     print(f"agrees with the card within {TOLERANCE:g}")
+    return 0
+
+
+def _generate(options: argparse.Namespace) -> int:
+    files.writable(options.out)
+    prompt = files.read(options.prompt, options.number) if options.prompt else None
+
+    from mlmusic import recipes, weights
+    from mlmusic.sampling import generate
+
+    name = weights.card(options.name).name
+    vocabulary = getattr(recipes.get(name), "VOCABULARY", None)
+    if vocabulary is None:
+        raise ValueError(f"{name} writes no music: its recipe has no VOCABULARY")
+    start = [vocabulary.start] if prompt is None else vocabulary.encode(prompt)[:-1]  # not END
+    tokens = generate(
+        weights.load(options.name),
+        start,
+        options.steps,
+        temperature=options.temperature,
+        top_k=options.top_k,
+        nucleus=options.nucleus,
+        stop=vocabulary.end,
+        seed=options.seed,
+    )
+    known = {} if prompt is None else {"tempo": prompt.tempo, "programs": prompt.programs}
+    score = vocabulary.decode(tokens, repair=True, title=f"By {name}", **known)
+    if not len(score):
+        raise ValueError("it wrote no notes: try another --seed, more --steps or a --prompt")
+    files.write(score, options.out, name)
+    print(f"wrote {options.out}: {score}, {len(tokens) - len(start)} tokens by {name}")
     return 0
 
 

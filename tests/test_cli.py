@@ -27,7 +27,9 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"mlmusic {__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [[], ["dance"], ["play"], ["train"], ["evaluate"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["dance"], ["play"], ["train"], ["evaluate"], ["generate", "x"]]
+)
 def test_a_wrong_call_shows_the_usage(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main(arguments)
@@ -45,7 +47,8 @@ def test_help_lists_the_commands_and_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert all(
-        name in done.stdout for name in ("doctor", "play", "train", "evaluate", "release", "grade")
+        name in done.stdout
+        for name in ("doctor", "play", "train", "evaluate", "generate", "release", "grade")
     )
 
 

@@ -16,6 +16,9 @@ recipe trains what a chapter has no time for; it has
     nothing.
 ``DATA``, ``LICENCE``
     What it is trained on, and the terms of weights and data: a line each.
+``VOCABULARY``
+    Only of models that write music, with ``model(tokens, state)`` as `mlmusic.sampling` calls it:
+    what the tokens mean. ``mlmusic generate`` writes and reads by it.
 
 To ship the result, add the model's class to `mlmusic.weights.MODELS` and commit what
 ``mlmusic train rnn/gru -o mlmusic/weights/rnn/gru.safetensors`` writes.

@@ -129,18 +129,26 @@ def test_scores_that_differ_from_the_card(capsys, tmp_path, change, status, last
         (["train", "rnn/gruu"], "mlmusic train: there is no recipe 'rnn/gruu'; there are: "),
         (["train", "tiny/note", "-o", "x.pt"], "a file ending in .safetensors, not x.pt"),
         (["train", "tiny/note", "-o", "no/x.safetensors"], "there is no folder no"),
-        (["train", "tiny/note", "--seed", "-1"], "a seed is a whole number"),
         (["evaluate", "rnn/gruu"], "mlmusic evaluate: there are no weights 'rnn/gruu'"),
         (["evaluate", "x.safetensors"], "mlmusic evaluate: there is no file x.safetensors"),
     ],
 )
 def test_refusals_in_one_line(capsys, tiny, monkeypatch, arguments, message):
-    if "--seed" not in arguments:  # refused before the work, not after
-        monkeypatch.setattr(tiny, "train", lambda **options: pytest.fail("it trained"))
+    # Refused before the work, not after.
+    monkeypatch.setattr(tiny, "train", lambda **options: pytest.fail("it trained"))
     status, out, err = run(capsys, *arguments)
     assert (status, out) == (1, "")
     assert message in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("seed", ["-1", "4294967296", "one", "1.5", ""])
+@pytest.mark.parametrize("command", [["train", "x"], ["generate", "x", "-o", "x.mid"]])
+def test_impossible_seeds(capsys, command, seed):
+    with pytest.raises(SystemExit) as stop:
+        run(capsys, *command, "--seed", seed)
+    assert stop.value.code == 2
+    assert "--seed: a seed is a whole number from 0 to 2**32 - 1" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("caught", [False, True])
