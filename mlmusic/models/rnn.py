@@ -295,6 +295,24 @@ class MelodyModel(nn.Module):
         x, state = self.memory(x, state)
         return self.scores(self.dropout(x)), state
 
+    def forget(self, state: State, rows: Tensor) -> State:
+        """Put some rows of a batch back to before the first token, in a state of this model.
+
+        Parameters
+        ----------
+        state
+            None stays None.
+        rows : (batch,) bool
+            Which ones.
+        """
+        if state is None or not rows.any():
+            return state
+        if isinstance(state, (tuple, list)):
+            return type(state)(self.forget(part, rows) for part in state)
+        # A convolution's past is (batch, channels, time), a state (layers, batch, hidden).
+        keep = (~rows).to(state.dtype)
+        return state * (keep[:, None, None] if self.config["kind"] == "conv" else keep[:, None])
+
 
 def detach(state: State) -> State:
     """Cut a state off from the computation that made it, so that no gradient flows further back."""
