@@ -1,4 +1,4 @@
-"""The command line: ``mlmusic doctor``, ``play``, ``release``, ``grade`` and ``export``.
+"""The command line: ``mlmusic doctor``, ``play``, ``train``, ``generate``, ``grade`` and so on.
 
 Each command imports what it needs when it is called, so that ``mlmusic --help`` answers at once.
 """
@@ -8,8 +8,8 @@ import importlib
 import sys
 from pathlib import Path
 
-READABLE = (".mid", ".midi", ".musicxml", ".mxl", ".xml", ".abc")
-WRITABLE = (".html", ".wav", ".mp3", ".mid")
+from mlmusic import files
+
 OWN_OPTIONS = {  # commands that read their own arguments
     "release": "mlmusic.grading.release",
     "grade": "mlmusic.grading.grade",
@@ -33,6 +33,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from mlmusic import __version__
+    from mlmusic import commands as models
 
     parser = argparse.ArgumentParser(prog="mlmusic", description="Machine learning for music.")
     parser.add_argument("--version", action="version", version=f"mlmusic {__version__}")
@@ -42,15 +43,17 @@ def _parser() -> argparse.ArgumentParser:
     doctor.set_defaults(run=_doctor)
 
     play = commands.add_parser("play", help="hear and see a MIDI, MusicXML or ABC file")
-    play.add_argument("file", type=Path, help=f"one of {', '.join(READABLE)}")
+    play.add_argument("file", type=Path, help=f"one of {', '.join(files.READABLE)}")
     play.add_argument(
         "-o",
         "--out",
         type=Path,
-        help=f"write it here instead of opening it in a browser: {', '.join(WRITABLE)}",
+        help=f"write it here instead of opening it in a browser: {', '.join(files.WRITABLE)}",
     )
     play.add_argument("-n", "--number", type=int, default=1, help="which tune of an ABC book")
     play.set_defaults(run=_play)
+
+    models.add_to(commands)
 
     # Listed here for the help; main passes its arguments on.
     commands.add_parser("release", help="make the students' exercises from the solutions")
@@ -66,15 +69,12 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _play(options: argparse.Namespace) -> int:
-    out = options.out
-    if out and out.suffix.lower() not in WRITABLE:
-        raise ValueError(f"can't write {out.name}: name a file ending in {', '.join(WRITABLE)}")
-    score = _read(options.file, options.number)
-    if not len(score):
-        raise ValueError(f"{options.file} has no notes")
-    if out:
-        _write(score, out, options.file.stem)
-        print(f"wrote {out}")
+    if options.out:
+        files.writable(options.out)
+    score = files.read(options.file, options.number)
+    if options.out:
+        files.write(score, options.out, options.file.stem)
+        print(f"wrote {options.out}")
         return 0
 
     import tempfile
@@ -82,56 +82,11 @@ def _play(options: argparse.Namespace) -> int:
 
     # Stays: the browser reads it after this has ended.
     page = Path(tempfile.mkdtemp(prefix="mlmusic-")) / f"{options.file.stem}.html"
-    _write(score, page, options.file.stem)
+    files.write(score, page, options.file.stem)
     if not webbrowser.open(page.as_uri()):
         print("no browser could be opened: ", end="")
     print(f"open {page}")
     return 0
-
-
-def _read(path: Path, number: int):
-    """Read a score from a file of any of the formats in `READABLE`."""
-    suffix = path.suffix.lower()
-    if suffix not in READABLE:
-        raise ValueError(f"can't read {path.name}: the formats are {', '.join(READABLE)}")
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
-    if suffix in (".mid", ".midi"):
-        from mlmusic.score import Score
-
-        return Score.from_midi(path)
-    if suffix == ".abc":
-        from mlmusic.readers import abc
-
-        tunes = abc.read_book(path)
-        if not 1 <= number <= len(tunes):
-            raise ValueError(f"{path.name} has {len(tunes)} tunes: there is no number {number}")
-        return tunes[number - 1]
-    from mlmusic.readers import musicxml
-
-    return musicxml.read(path)
-
-
-def _write(score, path: Path, title: str) -> None:
-    """Write a score as a page, as sound, or as MIDI, by the ending of the name."""
-    suffix = path.suffix.lower()
-    if suffix == ".mid":
-        path.write_bytes(score.midi_bytes())
-    elif suffix == ".html":
-        from html import escape
-
-        from mlmusic.player import play
-
-        name = score.title or title
-        path.write_text(
-            f'<!DOCTYPE html>\n<html lang="en"><meta charset="utf-8"><title>{escape(name)}</title>'
-            f"<h1>{escape(name)}</h1>\n{play(score, title=name)._repr_html_()}\n</html>\n",
-            encoding="utf-8",
-        )
-    else:
-        from mlmusic.audio import SAMPLE_RATE, encode, synthesize
-
-        path.write_bytes(encode(synthesize(score), SAMPLE_RATE, format=suffix[1:]))
 
 
 if __name__ == "__main__":

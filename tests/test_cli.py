@@ -27,7 +27,9 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"mlmusic {__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [[], ["dance"], ["play"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["dance"], ["play"], ["train"], ["evaluate"], ["generate", "x"]]
+)
 def test_a_wrong_call_shows_the_usage(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main(arguments)
@@ -44,7 +46,8 @@ def test_help_lists_the_commands_and_loads_nothing_heavy():
         "assert not heavy, heavy"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert all(name in done.stdout for name in ("doctor", "play", "release", "grade", "export"))
+    commands = "doctor play train evaluate generate release grade export".split()
+    assert all(f"    {name} " in done.stdout for name in commands)
 
 
 def test_doctor_and_release_are_passed_on(monkeypatch):

@@ -7,7 +7,9 @@ itself; `show` does the same anywhere else, and for whole figures.
 
 from mlmusic.plots.classification import confusion, roc
 from mlmusic.plots.comparison import comparison
+from mlmusic.plots.filters import kernels, receptive_field
 from mlmusic.plots.roll import piano_roll
+from mlmusic.plots.saliency import saliency
 from mlmusic.plots.sound import spectrogram, waveform
 from mlmusic.plots.style import PALETTE, alt, panels, png, set_alt, show
 from mlmusic.plots.training import loss
@@ -17,11 +19,14 @@ __all__ = [
     "alt",
     "comparison",
     "confusion",
+    "kernels",
     "loss",
     "panels",
     "piano_roll",
     "png",
+    "receptive_field",
     "roc",
+    "saliency",
     "set_alt",
     "show",
     "spectrogram",

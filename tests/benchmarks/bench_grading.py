@@ -1,4 +1,7 @@
-"""Grading: mlmusic grade against nbgrader autograde and otter, one job each, in one run.
+"""Grading: mlmusic grade against nbgrader autograde and otter in one run.
+
+One job each but where a row says otherwise: by default ours takes as many as there are cores,
+theirs grade one notebook after the other.
 
 Three functions, two visible tests and one hidden test each; the same submissions for all, half of
 them right, and all three must give them the same points, or the run fails.
@@ -69,9 +72,11 @@ def run() -> list[dict]:
             source = root / "source" / "ps" / "ps.ipynb"
             _save(source, _source(setup))
             ours = {n: _ours(source, root / f"ours-{n}", n) for n in (FEW, MANY)}
-            seconds, memory = _ours(source, root / "ours-two", MANY, jobs=2)
+            two = {n: _ours(source, root / f"ours-two-{n}", n, jobs=2) for n in (FEW, MANY)}
+            seconds, memory = two[MANY]
             theirs = {n: _nbgrader(source, root / f"nbgrader-{n}", n) for n in (FEWER, FEW)}
             rows += _rows("nbgrader autograde" + about, ours, theirs)
+            rows += _rows(f"nbgrader autograde, ours with two jobs{about}", two, theirs)[1:]
             if setup == NUMPY:
                 rows += _against_otter(root, ours)
             rows.append(

@@ -35,6 +35,7 @@ from mlmusic.grading.codec.values import (
 
 _LONG_LIST = 32  # items; longer lists of plain numbers go into a blob
 _HUGE = 10**MAX_DIGITS
+_SMALL, _MACHINE = frozenset({int, bool}), 2**63  # these are their own headers
 _NOT_PLAIN = object()
 
 
@@ -215,6 +216,10 @@ class _Encoder:
             packed = self.packed(kinds.pop(), items) if len(kinds) == 1 else None
             if packed is not None:
                 return packed
+        plain = depth <= MAX_DEPTH and _SMALL.issuperset(map(type, items))
+        if plain and all(-_MACHINE <= item <= _MACHINE for item in items):
+            self.items += len(items)
+            return list(items)
         return [self.encode(item, depth) for item in items]
 
     def packed(self, kind: type, items: Any) -> Any:

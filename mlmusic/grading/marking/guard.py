@@ -217,6 +217,8 @@ def _emptiness(value: Any, depth: int = 0) -> Any:
         return True
     if depth < _DEEP and _items(value) <= _LONG:
         if type(value) in (list, tuple):
+            if _FULL.issuperset(map(type, value)):
+                return False
             parts = tuple(_emptiness(part, depth + 1) for part in value)
             return parts if any(parts) else False
         if isinstance(value, dict):
@@ -227,6 +229,9 @@ def _emptiness(value: Any, depth: int = 0) -> Any:
 
 
 _DEEP, _LONG = 12, 5000  # levels, and items on each, that are looked at
+# Values of exactly these classes needn't be looked at: never empty, and never NaN.
+_NO_NAN = frozenset({int, bool, str, bytes})
+_FULL = frozenset({int, bool, float, complex})
 
 
 def _items(value: Any) -> int:
@@ -307,7 +312,7 @@ def _has_nan(value: Any) -> bool:
     if isinstance(value, dict):
         return any(map(_has_nan, value)) or any(map(_has_nan, value.values()))
     if isinstance(value, (list, tuple, set, frozenset, collections.deque)):
-        return any(map(_has_nan, value))
+        return not _NO_NAN.issuperset(map(type, value)) and any(map(_has_nan, value))
     if _is_tensor(value):
         return value.is_floating_point() and bool(value.isnan().any())
     return False

@@ -1,0 +1,169 @@
+"""The commands about trained models: ``mlmusic train``, ``evaluate`` and ``generate``.
+
+Nothing heavy is imported before a command runs: ``mlmusic --help`` reads this, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import signal
+import sys
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlmusic import files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TOLERANCE = 1e-4
+"""How far a held-out score may lie from that on the card: machines add up in different orders."""
+
+
+def add_to(commands: argparse._SubParsersAction) -> None:
+    """Add these commands to the command line's."""
+    train = commands.add_parser("train", help="train a model by its recipe, write weights and card")
+    train.add_argument("name", help="the recipe, such as rnn/gru")
+    train.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        help="file of the weights, ending in .safetensors; the card goes beside it"
+        " (default: rnn-gru.safetensors here)",
+    )
+    train.add_argument("--seed", type=_seed, default=0, help="another seed gives other weights")
+    train.set_defaults(run=_train)
+
+    evaluate = commands.add_parser(
+        "evaluate", help="compute the scores of trained weights again, beside those of their card"
+    )
+    evaluate.add_argument("name", help="such as rnn/gru, or a file ending in .safetensors")
+    evaluate.set_defaults(run=_evaluate)
+
+    generate = commands.add_parser("generate", help="let trained weights write or continue music")
+    generate.add_argument("name", help="such as rnn/gru, or a file ending in .safetensors")
+    generate.add_argument(
+        "-o", "--out", type=Path, required=True, help=f"one of {', '.join(files.WRITABLE)}"
+    )
+    generate.add_argument(
+        "--prompt", type=Path, help=f"what to continue: {', '.join(files.READABLE)}"
+    )
+    generate.add_argument("-n", "--number", type=int, default=1, help="which tune of an ABC book")
+    generate.add_argument("--steps", type=int, default=200, help="at most so many tokens are added")
+    generate.add_argument("--temperature", type=float, default=1.0, help="below 1 is more careful")
+    generate.add_argument("--top-k", type=int, help="draw from the K likeliest tokens")
+    generate.add_argument(
+        "--nucleus", type=float, help="draw from the likeliest tokens that add up to P"
+    )
+    generate.add_argument("--seed", type=_seed, default=0, help="another seed gives other music")
+    generate.set_defaults(run=_generate)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError("a seed is a whole number from 0 to 2**32 - 1")
+    return int(text)
+
+
+def _train(options: argparse.Namespace) -> int:
+    from mlmusic import recipes
+
+    recipe = recipes.get(options.name)  # before torch: a typing error is told at once
+
+    from mlmusic import weights
+    from mlmusic.weights.checkpoint import checked_path
+
+    out = checked_path(options.out or f"{options.name.replace('/', '-')}.safetensors")
+    began = time.process_time()
+    with _interruption() as interrupted, suppress(KeyboardInterrupt):
+        model = recipe.train(seed=options.seed, progress=True)
+    if interrupted:  # `fit` returns what it has, but the command wouldn't make that again
+        print(f"mlmusic train: interrupted, so {out} isn't written", file=sys.stderr)
+        return 1
+    seconds = time.process_time() - began
+    model.eval()
+    card = weights.Card(
+        data=recipe.DATA,
+        command=f"mlmusic train {options.name} --seed {options.seed}",
+        seed=options.seed,
+        cpu_seconds=round(seconds, 1),
+        scores={name: float(score) for name, score in recipe.evaluate(model).items()},
+        memorisation=recipe.memorisation(model),
+        licence=recipe.LICENCE,
+    )
+    card = weights.save(model, options.name, card, path=out)
+    print(f"{card}\nwrote {out} ({out.stat().st_size:,} bytes) and {out.with_suffix('.json')}")
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from mlmusic import recipes, weights
+
+    card = weights.card(options.name)
+    recipe = recipes.get(card.name)
+    scores = recipe.evaluate(weights.load(options.name))
+    width = max([len(name) for name in [*scores, *card.scores]], default=0)
+    print(f"{card.name}: {card.model}, {card.parameters:,} parameters; {card.command}")
+    print(f"{'':<{width}}  {'now':>12}  {'card':>12}")
+    differing = []
+    for name in {**card.scores, **scores}:
+        now, then = scores.get(name, math.nan), card.scores.get(name, math.nan)
+        agrees = abs(now - then) <= TOLERANCE  # never true of NaN
+        if not agrees:
+            differing.append(name)
+        print(f"{name:<{width}}  {now:12.6f}  {then:12.6f}{'' if agrees else '  differs'}")
+    if differing:
+        print(f"differs by more than {TOLERANCE:g}: {', '.join(differing)}")
+        return 1
+    print(f"agrees with the card within {TOLERANCE:g}")
+    return 0
+
+
+def _generate(options: argparse.Namespace) -> int:
+    files.writable(options.out)
+    prompt = files.read(options.prompt, options.number) if options.prompt else None
+
+    from mlmusic import recipes, weights
+    from mlmusic.sampling import generate
+
+    name = weights.card(options.name).name
+    vocabulary = getattr(recipes.get(name), "VOCABULARY", None)
+    if vocabulary is None:
+        raise ValueError(f"{name} writes no music: its recipe has no VOCABULARY")
+    start = [vocabulary.start] if prompt is None else vocabulary.encode(prompt)[:-1]  # not END
+    tokens = generate(
+        weights.load(options.name),
+        start,
+        options.steps,
+        temperature=options.temperature,
+        top_k=options.top_k,
+        nucleus=options.nucleus,
+        stop=vocabulary.end,
+        seed=options.seed,
+    )
+    known = {} if prompt is None else {"tempo": prompt.tempo, "programs": prompt.programs}
+    score = vocabulary.decode(tokens, repair=True, title=f"By {name}", **known)
+    if not len(score):
+        raise ValueError("it wrote no notes: try another --seed, more --steps or a --prompt")
+    files.write(score, options.out, name)
+    print(f"wrote {options.out}: {score}, {len(tokens) - len(start)} tokens by {name}")
+    return 0
+
+
+@contextmanager
+def _interruption() -> Iterator[list[int]]:
+    """Note whether Ctrl-C was pressed, also where `fit` has caught it."""
+    seen: list[int] = []
+
+    def stop(number: int, frame: object) -> None:
+        seen.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, before)
