@@ -18,6 +18,7 @@ from torch import nn
 from mlmusic.weights.card import Card
 
 MODELS = {
+    "MelodyGenerator": "mlmusic.models.gan",
     "MelodyModel": "mlmusic.models.rnn",
 }
 """Where each class is that a card may name. A card can't name a module: whoever made it could
