@@ -95,7 +95,8 @@ def saliency(
         if extent is None:
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
             ax.yaxis.set_major_locator(MaxNLocator(integer=True))
-        legend = ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2)
+        # Beside the label of the axis, so that a title has its place.
+        legend = ax.legend(loc="upper right", bbox_to_anchor=(1, -0.1), ncols=2, borderaxespad=0.2)
         for handle in legend.legend_handles:
             handle.set_sizes([40])
     return set_alt(ax, _describe(importance, target, xlabel, ylabel, (left, right, bottom, top)))
