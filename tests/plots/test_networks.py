@@ -98,22 +98,3 @@ def test_receptive_field_bad_input():
         plots.receptive_field([(0,)])
     with pytest.raises(ValueError, match="1 names for 2 layers"):
         plots.receptive_field([(3,), (3,)], names=["one"])
-
-
-def test_kernels_draws_every_weight():
-    ax = plots.kernels([[1.0, 0.0], [-2.0, 0.5]], rows=["up", "down"], title="k")
-    positive, negative = dots(ax)
-    assert set(positive) == {(0, 0), (1, 1)} and set(negative) == {(0, 1)}
-    assert negative[0, 1] == 2 * positive[0, 0]
-    assert plots.alt(ax) == (
-        "Kernel k: the largest weights are down at tap 0, -2; up at tap 0, +1; down at tap 1, +0.5."
-    )
-
-
-def test_kernels_bad_input():
-    with pytest.raises(ValueError, match="table"):
-        plots.kernels([1.0, 2.0])
-    with pytest.raises(ValueError, match="table"):
-        plots.kernels([[np.inf]])
-    with pytest.raises(ValueError, match="1 names for 2 channels"):
-        plots.kernels([[1.0], [2.0]], rows=["a"])
