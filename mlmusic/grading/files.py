@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -19,6 +20,8 @@ def write(path: str | Path, data: bytes) -> None:
     try:
         draft.write_bytes(data)
         os.replace(draft, path)
-    except OSError:
-        draft.unlink(missing_ok=True)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        error.filename, error.filename2 = str(path), None  # nobody has heard of the draft
         raise

@@ -13,6 +13,7 @@ from typing import Any
 from mlmusic.grading.limits import Limits
 from mlmusic.grading.runs import batch, formats, report
 from mlmusic.grading.runs.order import Order, Stopped, Summary
+from mlmusic.grading.wording import Parser, check_folder, in_words, typed
 
 _EXAMPLES = """\
 examples:
@@ -48,6 +49,11 @@ def main(argv: list[str] | None = None) -> int:
         if options.by_hand:
             if not options.out:
                 parser.error("--by-hand needs the folder of the grades: -o OUT")
+            if not (options.out / "results").is_dir():
+                raise ValueError(
+                    f"nothing is graded in {options.out} yet: run mlmusic grade SOURCE "
+                    f"SUBMISSIONS -o {typed(options.out)} first"
+                )
             from mlmusic.grading.pages import by_hand
 
             return by_hand.main(options.out, renew=lambda: report.renew(options.out))
@@ -67,9 +73,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _line(error: Exception) -> str:
     """Return an error's message as one line."""
-    if isinstance(error, OSError) and error.filename and error.strerror:
-        return _shown(f"{error.filename}: {error.strerror.lower()}")
-    return _shown(" ".join(str(error).split()))
+    return _shown(in_words(error))
 
 
 def _shown(text: str) -> str:
@@ -78,7 +82,7 @@ def _shown(text: str) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="mlmusic grade",
         description="Grade a class's notebooks, without letting them near your files or the tests.",
         epilog=_EXAMPLES,
@@ -188,6 +192,8 @@ def _grade(options: argparse.Namespace) -> int:
         feedback=not options.no_feedback,
         limits={name: value for name, value in chosen.items() if value is not None},
     )
+    _check_source(order)
+    check_folder(order.out, "-o")
     if order.sandbox == "none" and order.dask:  # here, the sandbox itself says it
         print(
             "WARNING: no sandbox: the students' code can read, change and send whatever the"
@@ -201,6 +207,43 @@ def _grade(options: argparse.Namespace) -> int:
     return 3 if summary.report.flags else 0
 
 
+def _check_source(order: Order) -> None:
+    """Raise ValueError if something else was named first than the source notebook."""
+    source = order.source
+    if not source.exists() or _has_answers(source):
+        return  # a missing file's name is said later
+    if meant := next(filter(_has_answers, order.submissions), None):
+        raise ValueError(
+            f"SOURCE and SUBMISSIONS are swapped: {meant} has the answers and the hidden tests, "
+            f"so it comes first: mlmusic grade {typed(meant)} {typed(source)}"
+        )
+    kind = "folder" if source.is_dir() else "zip" if source.suffix.lower() == ".zip" else None
+    if kind:
+        raise ValueError(
+            f"{source} is a {kind}: name the source notebook first, then what was handed in: "
+            f"mlmusic grade SOURCE.ipynb {typed(source)}"
+        )
+    if b'"checksum"' in _notebook(source):  # written by release, kept by students
+        print(
+            f"WARNING: {source} marks no answers and hides no tests: is it a student's notebook? "
+            "The source comes first",
+            file=sys.stderr,
+        )
+
+
+def _has_answers(path: Path) -> bool:
+    """Say whether a file is a notebook with what no student has: a source."""
+    data = _notebook(path)
+    return b"BEGIN SOLUTION" in data or b"BEGIN HIDDEN TESTS" in data
+
+
+def _notebook(path: Path) -> bytes:
+    try:
+        return path.read_bytes() if path.suffix == ".ipynb" else b""
+    except OSError:
+        return b""
+
+
 def _told(summary: Summary, order: Order) -> str:
     """Return a summary in words."""
     counts = [f"{summary.graded} graded", f"{summary.kept} kept from before"]
@@ -211,7 +254,8 @@ def _told(summary: Summary, order: Order) -> str:
         counts.append(f"{written.waiting} waiting for grading by hand")
     lines = [", ".join(counts)]
     median, points = formats.number(written.median), formats.number(summary.points)
-    lines.append(f"median score {median} of {points}, seed {summary.seed}")
+    so_far = " as long as what waits counts 0" if written.waiting else ""
+    lines.append(f"median score {median} of {points}{so_far}, seed {summary.seed}")
     if summary.slow:
         slow = ", ".join(f"{name} ({seconds:.0f} s)" for name, seconds in summary.slow[:5])
         more = f" and {len(summary.slow) - 5} more" if len(summary.slow) > 5 else ""
@@ -225,7 +269,9 @@ def _told(summary: Summary, order: Order) -> str:
     if order.feedback:
         lines.append(f"feedback: {out / 'feedback'}")
     if written.waiting:
-        lines.append(f"then: mlmusic grade --by-hand -o {out}")
+        lines.append(f"then: mlmusic grade --by-hand -o {typed(out)}")
+    else:
+        lines.append(f"then: mlmusic export {typed(out)} --lms canvas|moodle --roster FILE")
     return "\n".join(lines)
 
 

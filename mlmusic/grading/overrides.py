@@ -32,6 +32,7 @@ from mlmusic.grading.spreadsheet import Dialect
 
 COLUMNS = ("student", "item", "points", "comment")
 _PLAIN_CSV = Dialect(COLUMNS)
+_DUST = 1e-9  # of a point: what adding thirds may leave
 _TRIES = 5  # how often `put` starts again because the file was changed under its hands
 
 
@@ -280,6 +281,24 @@ def unknown(overrides: Overrides, results: Iterable[Mapping[str, Any]]) -> list[
     return messages
 
 
+def too_many(overrides: Overrides, most: Mapping[str, float]) -> list[str]:
+    """Say which rows give more points than their item has: one line each, for the instructor.
+
+    Parameters
+    ----------
+    overrides : Overrides
+        The rows.
+    most : mapping of str to float
+        What each task and each test is worth; rows about others are for `unknown` to report.
+    """
+    most = {_plain(item): points for item, points in most.items()}
+    return [
+        _too_many(overrides.name, row, most[row.key[1]])
+        for row in overrides.rows
+        if row.points is not None and row.points > most.get(row.key[1], math.inf) + _DUST
+    ]
+
+
 def show(points: float) -> str:
     """Write points as people do: 2, 1.5, 0.333."""
     return f"{points:.3f}".rstrip("0").rstrip(".")
@@ -304,6 +323,13 @@ def _sum(scores: Iterable[float | None]) -> float:
     return round(math.fsum(score or 0 for score in scores), 6)
 
 
+def _too_many(name: str, row: Override, most: float) -> str:
+    return (
+        f"{name}, line {row.line}: {show(row.points)} points for {row.item!r} of"
+        f" {row.student!r}, which has {show(most)} at most"
+    )
+
+
 def _touched(item: dict[str, Any], rows: Mapping[str, Override], name: str) -> dict[str, Any]:
     """Return a task or a test with its row, if there is one, applied."""
     row = rows.get(_plain(item["id"]))
@@ -311,11 +337,8 @@ def _touched(item: dict[str, Any], rows: Mapping[str, Override], name: str) -> d
         return item
     changed = {**item, "by_hand": {"points": row.points, "comment": row.comment}}
     if row.points is not None:
-        if row.points > item["points"] + 1e-9:
-            raise ValueError(
-                f"{name}, line {row.line}: {show(row.points)} points for {row.item!r} of"
-                f" {row.student!r}, which has {show(item['points'])} at most"
-            )
+        if row.points > item["points"] + _DUST:
+            raise ValueError(_too_many(name, row, item["points"]))
         changed["score"] = row.points
     return changed
 

@@ -15,12 +15,16 @@ from __future__ import annotations
 
 import argparse
 import copy
+import difflib
 import json
 import logging
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from mlmusic.grading.wording import Parser, check_folder, in_words, typed
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -91,8 +95,10 @@ def release(
 
     source = Path(source)
     target = Path(out_dir) / source.name
+    check_folder(target.parent, "-o")
     text = released_text(source)
-    if target.exists() and target.samefile(source):
+    same = target.exists() and target.samefile(source)
+    if same or target.resolve() == source.resolve():  # new/../x exists when new is made
         raise ReleaseError(source, ["the exercise would replace it: give another folder with -o"])
     if run:
         from mlmusic.grading.releasing.proof import prove
@@ -124,16 +130,91 @@ def released_text(source: str | Path) -> str:
     source = Path(source)
     steps = _steps()
     original = read_source(source)
-    if faults := validation.faults(original):
+    if _is_released(original):
+        raise ReleaseError(source, ["is the students' notebook: name the source it was made from"])
+    if faults := validation.faults(original) + _mark_schemes(original):
         raise ReleaseError(source, faults)
     notebook = _without_secrets(source, copy.deepcopy(original), steps)
-    faults = hidden.misspelt(notebook) + validation.stubs(notebook)
+    faults = hidden.misspelt(notebook) or _nearly_markers(notebook)
+    faults += validation.stubs(notebook)
     if faults := faults or hidden.leaks(original, notebook):
         raise ReleaseError(source, faults)
     # The link that opens this notebook on Colab should open the exercise.
     first = notebook.cells[0]
     first.source = first.source.replace(f"/solutions/{source.name}", f"/exercises/{source.name}")
     return nbformat.v4.writes(notebook).rstrip("\n") + "\n"
+
+
+def _is_released(notebook: NotebookNode) -> bool:
+    """Say whether a notebook's answers have been taken out already."""
+    answers = [
+        cell.source
+        for cell in notebook.cells
+        if cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get("solution")
+    ]
+    return bool(answers) and all("YOUR CODE HERE" in text for text in answers)
+
+
+_MARKERS = tuple(
+    f"{end} {what}"
+    for what in ("SOLUTION", "HIDDEN TESTS", "MARK SCHEME")
+    for end in ("BEGIN", "END")
+)
+_LIKE_A_MARKER = re.compile(r"^[ \t#=*]*((?:BEGIN|END)\b.*?)[ \t#=*]*$", re.M)
+
+
+def _mark_schemes(original: NotebookNode) -> list[str]:
+    """Name the cells with half a mark scheme, or with one where none may stand."""
+    found = []
+    for number, cell in enumerate(original.cells, start=1):
+        lacking = _lacking(cell.source)
+        if lacking:
+            near = [text for text, marker in _nearly(cell.source).items() if marker == lacking]
+            hint = f"is it {near[0]!r}, misspelt?" if near else "write it"
+            found.append(f"{_cell(number, cell)} has a mark scheme without '{lacking}': {hint}")
+        elif _MARKERS[-1] in cell.source and not cell.metadata.get("nbgrader", {}).get("task"):
+            found.append(
+                f"{_cell(number, cell)} has a mark scheme, which only a task to do by hand may "
+                'have: a text cell with nbgrader\'s "task": true'
+            )
+    return found
+
+
+def _lacking(source: str) -> str | None:
+    """Return the marker of a mark scheme that is missing from a cell, if one is."""
+    begin, end = _MARKERS[-2:]
+    inside = False
+    for line in source.split("\n"):
+        if begin in line and inside:
+            return end
+        if end in line and not inside:
+            return begin
+        inside = begin in line or (inside and end not in line)
+    return end if inside else None
+
+
+def _nearly_markers(released: NotebookNode) -> list[str]:
+    """Name lines that are markers but for a slip: nbgrader would release what they hide."""
+    return [
+        f"{_cell(number, cell)} says {text!r}, which isn't a marker: is it '{marker}'?"
+        for number, cell in enumerate(released.cells, start=1)
+        for text, marker in _nearly(cell.source).items()
+    ]
+
+
+def _nearly(source: str) -> dict[str, str]:
+    """Return the lines that look like a marker and aren't one, with the marker."""
+    found = {}
+    for text in _LIKE_A_MARKER.findall(source):
+        near = difflib.get_close_matches(text.upper(), _MARKERS, n=1, cutoff=0.8)
+        if near and text not in _MARKERS:
+            found[text] = near[0]
+    return found
+
+
+def _cell(number: int, cell: NotebookNode) -> str:
+    name = cell.metadata.get("nbgrader", {}).get("grade_id") or cell.get("id")
+    return f"cell {number} {name!r}" if name else f"cell {number}"
 
 
 def _without_secrets(source: Path, notebook: NotebookNode, steps: list[Any]) -> NotebookNode:
@@ -167,10 +248,17 @@ def read_source(source: Path) -> NotebookNode:
 
     try:
         text = source.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no notebook {source}: check its name") from None
+    except UnicodeDecodeError:
+        raise ReleaseError(source, ["isn't a notebook: it isn't text in UTF-8"]) from None
+    try:
         content = json.loads(text)
         if not isinstance(content, dict) or content.get("nbformat") != 4:
             raise ValueError("its format is not nbformat 4")
         nbformat.validate(content)
+    except json.JSONDecodeError:
+        raise ReleaseError(source, ["isn't a notebook: it holds no JSON"]) from None
     except (nbformat.ValidationError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ReleaseError(source, [f"isn't a notebook: {reason}"]) from None
@@ -204,39 +292,69 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if options.origin and not options.new:
         parser.error("--from goes with --new FILE")
+    if options.new and options.source:
+        parser.error(
+            f"--new takes one name: a notebook to vary is named by --from, not {options.source[0]}"
+        )
     try:
         if options.new:
             from mlmusic.grading.releasing.new_source import new_source
 
             print(*new_source(options.new, options.origin), sep="\n")
             return 0
+        sources = _sources(options.source)
     except (OSError, ValueError) as error:
         return _fault(error)
-    sources: list[Path] = []
-    for name in map(Path, options.source):
-        sources += sorted(name.glob("*.ipynb")) if name.is_dir() else [name]
-    if not sources:
-        return _fault(f"no notebooks in {', '.join(options.source)}")
     status = 0
     for source in sources:
         try:
+            out = Path(options.out) if options.out else _default_out(source)
             if options.check:
-                if fault := difference(source, Path(options.out)):
+                if fault := difference(source, out):
                     print(fault, file=sys.stderr)
                     status = 1
                 continue
             run, kind, strict = not options.no_run, options.sandbox, options.strict
-            print(release(source, options.out, run=run, sandbox=kind, strict=strict, warn=_warn))
+            target = release(source, out, run=run, sandbox=kind, strict=strict, warn=_warn)
+            print(f"wrote {target}, the students' notebook")
         except (ModuleNotFoundError, OSError, ValueError) as error:
             status = _fault(error)
     return status
 
 
+def _sources(named: list[str]) -> list[Path]:
+    """Return the notebooks that are named, those in folders too; by default the course's."""
+    if not named and not Path("solutions").is_dir():
+        raise ValueError(
+            "name your source, such as mlmusic release my_assignment.ipynb "
+            "(without a name all of solutions/ is released, and there is no such folder here)"
+        )
+    sources: list[Path] = []
+    for path in map(Path, named or ["solutions"]):
+        sources += sorted(path.glob("*.ipynb")) if path.is_dir() else [path]
+    if not sources:
+        raise ValueError(f"no notebooks in {', '.join(named or ['solutions'])}")
+    return sources
+
+
+def _default_out(source: Path) -> Path:
+    """Return exercises/ beside the course's solutions/, else handout/ beside the source."""
+    if source.absolute().parent.name == "solutions":
+        return source.parent.parent / "exercises" if source.parent.name else Path("../exercises")
+    return source.parent / "handout"
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mlmusic release")
+    parser = Parser(prog="mlmusic release")
     parser.description = "Make the students' exercises from the solutions."
-    parser.add_argument("source", nargs="*", default=["solutions"], help="notebooks or folders")
-    parser.add_argument("-o", "--out", default="exercises", help="folder for the exercises")
+    parser.add_argument("source", nargs="*", help="notebooks or folders (solutions/)")
+    parser.add_argument(
+        "-o",
+        "--out",
+        metavar="FOLDER",
+        help="folder for the students' notebooks (handout/ beside the source; exercises/ beside "
+        "solutions/)",
+    )
     parser.add_argument("--check", action="store_true", help="write nothing, say what differs")
     parser.add_argument(
         "--no-run", action="store_true", help="release without grading the solution first"
@@ -250,11 +368,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--from", dest="origin", metavar="SOLUTION", help="the solution that --new varies"
     )
+    parser.epilog = (
+        "Exit status: 0; 1 for a fault, a source that isn't released, or one that --check finds "
+        "out of step; 2 for a wrong call."
+    )
     return parser
 
 
-def _fault(error: object) -> int:
-    for line in str(error).splitlines():
+def _fault(error: BaseException) -> int:
+    lines = error.faults if isinstance(error, ReleaseError) else [in_words(error)]
+    for line in lines:
         print(f"mlmusic release: {line}", file=sys.stderr)
     return 1
 
@@ -266,8 +389,9 @@ def _warn(line: str) -> None:
 def difference(source: Path, out_dir: Path) -> str | None:
     """Say whether the exercise of a solution is missing or out of step; None if all is well."""
     target = out_dir / source.name
+    mend = f"run mlmusic release {typed(source)} -o {typed(out_dir)}"
     if not target.exists():
-        return f"{target} is missing: run `make release`"
+        return f"{target} is missing: {mend}"
     if target.read_bytes() != released_text(source).encode():
-        return f"{target} is out of step with {source}: run `make release`"
+        return f"{target} is out of step with {source}: {mend}"
     return None

@@ -18,6 +18,14 @@ from dataclasses import dataclass
 # notebook chooses its name. An apostrophe before it says that it is text.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
+_FAULTS = {  # what the csv module calls it: what to do
+    "unexpected end of data": 'a quote is opened and never closed: add a " or write it as ""',
+    **{
+        f"'{mark}' expected after '\"'": 'text stands behind a closing quote: write " as ""'
+        for mark in ",;\t"
+    },
+}
+
 
 @dataclass(frozen=True)
 class Dialect:
@@ -72,7 +80,7 @@ def parse(data: bytes, needed: tuple[str, ...], name: str) -> tuple[Dialect, lis
         except StopIteration:
             break
         except csv.Error as error:
-            raise ValueError(f"{where}: {error}") from None
+            raise ValueError(f"{where}: {_FAULTS.get(str(error), error)}") from None
         if not columns:
             columns = _columns(cells, needed, where)
         elif any(cells[len(columns) :]):

@@ -10,6 +10,9 @@ from torch import Tensor
 
 PAD = 0  # the id that stands before a sequence's first token, in all our vocabularies
 
+DISCOUNTS = (0.1, 0.9)
+"""Smallest and largest: in a few tunes hardly anything, or everything, may occur just once."""
+
 
 class NGram:
     """A Markov chain of some order with interpolated Kneser–Ney smoothing.
@@ -20,7 +23,7 @@ class NGram:
     to 1. A shorter context doesn't count how often a token followed it but after how many
     different longer ones (Kneser and Ney, *Improved backing-off for m-gram language modeling*,
     1995; Chen and Goodman, *An empirical study of smoothing techniques*, 1999, equation 4.2, with
-    the discount ``n1 / (n1 + 2 n2)`` of each length).
+    the discount ``n1 / (n1 + 2 n2)`` of each length, kept within `DISCOUNTS`).
 
     Called like a network, ``model(tokens, state)`` returns logits and a state, so that
     `mlmusic.sampling.generate` and `mlmusic.metrics.likelihood` take both.
@@ -69,7 +72,8 @@ class NGram:
             ones, twos = (counts == 1).sum(), (counts == 2).sum()
             self._grams.insert(0, numbers)
             self._counts.insert(0, counts)
-            self._discounts.insert(0, float(ones / (ones + 2 * twos)) if ones else 0.0)
+            estimate = ones / (ones + 2 * twos) if ones else 0.5
+            self._discounts.insert(0, float(np.clip(estimate, *DISCOUNTS)))
             numbers = numbers % self.vocabulary**length  # without its first token
         return self
 

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 ACTIVATIONS = {
+    "identity": nn.Identity,
     "sigmoid": nn.Sigmoid,
     "tanh": nn.Tanh,
     "relu": nn.ReLU,
@@ -243,8 +244,8 @@ class MLP(nn.Module):
         Features in, numbers out (logits, or predictions).
     hidden : sequence of int
         Units of each hidden layer; none makes it linear.
-    activation : {"relu", "tanh", "sigmoid"}
-        The bend after each hidden layer.
+    activation : {"relu", "tanh", "sigmoid", "identity"}
+        The bend after each hidden layer; with ``"identity"`` there is none, and the net is linear.
     dropout : float
         Share of the hidden units that are silenced at random in training.
     """

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import zipfile
 
 import pytest
 
@@ -387,12 +388,26 @@ def test_the_roster_is_never_overwritten(out, capsys):
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["--lms", "canvas"], ["--roster", "x"], ["--lms", "blackboard"]]
+    ("arguments", "message"),
+    [
+        ([], "say where to"),
+        (["--lms", "canvas"], "--lms needs --roster FILE, --feedback-zip FILE or both"),
+        (["--roster", "x"], "say whose the roster is"),
+        (["--lms", "blackboard"], "argument --lms: invalid choice: 'blackboard'"),
+        (["--lms", "canvas", "--roster", "x", "--feedback"], "Canvas takes no comments from a fil"),
+        (["--answers", "x", "--feedback-zip", "y"], "--feedback-zip goes with --lms"),
+        (["--answers", "x", "-o", "y"], "-o goes with --roster"),
+        (["--gradebook", "x", "--base", "y"], "--base goes with --answers"),
+        (["--gradebok", "x"], "there is no option --gradebok, is it --gradebook?"),
+        (["--answers", "x", "y"], "'y' is one argument too many"),
+    ],
 )
-def test_wrong_calls(out, arguments):
+def test_wrong_calls(out, arguments, message, capsys):
     with pytest.raises(SystemExit) as stop:
         export.main([str(out), *arguments])
     assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"mlmusic export: {message}") and error.count("\n") == 1
 
 
 def test_a_missing_folder_is_not_made(tmp_path, capsys):
@@ -401,12 +416,134 @@ def test_a_missing_folder_is_not_made(tmp_path, capsys):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_missing_roster_and_comments_for_canvas(out, capsys):
-    assert export.main([str(out), "--lms", "canvas", "--roster", str(out / "none.csv")]) == 1
-    assert "none.csv" in capsys.readouterr().err
-    status, _ = run(out, "--lms", "canvas", "--feedback", text=CANVAS)
-    assert status == 1
-    assert "Canvas takes no comments from a file" in capsys.readouterr().err
+def refused(out, capsys, *arguments):
+    """Return the one line that says why nothing was exported."""
+    before = set(out.parent.rglob("*"))
+    assert export.main([str(out), *arguments]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == "" and shown.err.count("\n") == 1 and "Errno" not in shown.err
+    assert set(out.parent.rglob("*")) - before <= {out / ".lock"}
+    return shown.err.removeprefix("mlmusic export: ").strip()
+
+
+def test_arguments_are_checked_before_what_waits(tmp_path, capsys):
+    out = write_results(tmp_path / "out", [result("a", "101")])  # waits for grading by hand
+    (tmp_path / "canvas.csv").write_text(CANVAS)
+    (tmp_path / "moodle.csv").write_text(MOODLE)
+    none, folder, file, canvas, moodle = (
+        str(tmp_path / name)
+        for name in ("none.csv", "out", "canvas.csv", "canvas.csv", "moodle.csv")
+    )
+    for lms, whose in (("canvas", "gradebook that Canvas"), ("moodle", "worksheet that Moodle")):
+        message = refused(out, capsys, "--lms", lms, "--roster", none)
+        assert message.startswith(f"there is no roster {none}: name the ")
+        assert message.endswith(f"{whose} lets you download")
+    message = refused(out, capsys, "--lms", "canvas", "--roster", folder)
+    assert message == f"{folder} is a folder where a file is needed: choose another name"
+    message = refused(out, capsys, "--lms", "canvas", "--roster", moodle)
+    assert message.endswith("it looks like Moodle's, which takes --lms moodle")
+    message = refused(out, capsys, "--lms", "moodle", "--roster", canvas)
+    assert message.endswith("it looks like Canvas's, which takes --lms canvas")
+    good = ("--lms", "canvas", "--roster", canvas)
+    message = refused(out, capsys, *good, "-o", folder)
+    assert message == f"{folder} is a folder where a file is needed: choose another -o"
+    message = refused(out, capsys, *good, "-o", f"{file}/up.csv")
+    assert message == f"{file} is a file where a folder is needed: choose another -o"
+    message = refused(out, capsys, *good, "--answers", file)
+    assert message == f"{file} is a file where a folder is needed: choose another --answers"
+    message = refused(out, capsys, "--answers", "x", "--base", none)
+    assert message == f"there is no notebook {none}: --base names the released one"
+    assert "1 of 1 submissions wait for grading by hand" in refused(out, capsys, *good)
+
+
+def test_a_file_to_upload_may_go_into_a_new_folder(out):
+    assert run(out, "--lms", "canvas", "-o", str(out / "new" / "up.csv"), text=CANVAS)[0] == 0
+    assert "3.5" in (out / "new" / "up.csv").read_text()
+
+
+def test_grades_that_are_replaced_are_named(out, capsys):
+    there = CANVAS.replace(",late,EX", ",late,4").replace(",,,8.00,80", ",,2.00,8.00,80")
+    status, upload = run(out, "--lms", "canvas", text=there)
+    assert status == 3  # two more are in the roster
+    assert [row[6] for row in rows(upload)[3:5]] == ["3.5", "1"]
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        f"1 replaced that stood in {out / 'roster.csv'}:",
+        "  Lovelace, Ada (101): 2.00 becomes 3.5",
+    ]
+
+
+def test_comments_that_are_replaced_are_named(tmp_path, capsys):
+    out = write_results(tmp_path, [result("a", "4711", hand=2.0), result("g", "4712", hand=2.0)])
+    there = MOODLE.replace('lines</p>",-,', 'lines</p>",-,Well done').replace(
+        'grading",,4.00,Yes,-', 'grading","3,50",4.00,Yes,-'
+    )
+    status, upload = run(out, "--lms", "moodle", "--feedback", text=there)
+    assert status == 0
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "  Ada Lovelace (Participant 4711): another comment",
+        "  Grace Hopper (Participant 4712): 3,50 becomes 4",
+    ]
+    status, again = run(out, "--lms", "moodle", "--feedback", text=upload, newline="\n")
+    assert (status, again) == (0, upload)
+    assert len(capsys.readouterr().out.splitlines()) == 1  # nothing differs
+
+
+def pages(path):
+    with zipfile.ZipFile(path) as file:
+        return {name: file.read(name).decode() for name in file.namelist()}
+
+
+def test_feedback_goes_into_a_zip_that_canvas_takes(tmp_path, capsys):
+    names = {"lovelaceada_101_1_ps-1": "101", "hoppergrace_LATE_102_2_ps_1_2": "102",
+             "anon_aB3dE_56789_ps1": "aB3dE", "grace": "grace", "a_1_2_x": "3"}  # fmt: skip
+    found = [result(name, student, hand=1.0) for name, student in names.items()]
+    target = tmp_path / "new" / "feedback.zip"
+    out = write_results(tmp_path / "out", found)
+    (out / "overrides.csv").write_text("student,item,points,comment\n101,,,See me\n")
+    arguments = [str(out), "--lms", "canvas", "--feedback-zip", str(target)]
+    assert export.main(arguments) == 3
+    shown = capsys.readouterr()
+    assert shown.out == f"{target}: 3 pages of feedback\n"
+    assert [line.split(":")[0] for line in shown.err.splitlines()] == [
+        "no page for a_1_2_x",
+        "no page for grace",
+    ]
+    made = pages(target)
+    assert set(made) == {f"{name}.html" for name in list(names)[:3]}
+    assert "See me" in made["lovelaceada_101_1_ps-1.html"]
+    for name in list(names)[:2]:  # what Canvas looks for: the first two numbers
+        user, file, *_ = [part for part in f"{name}.html".split("_") if part.isdigit()]
+        assert (user, file) in (("101", "1"), ("102", "2"))
+    before = target.read_bytes()
+    export.main(arguments)
+    assert target.read_bytes() == before
+
+
+def test_feedback_goes_into_a_zip_that_moodle_takes(tmp_path, capsys):
+    found = [
+        result("ps1", "4711", "Ada_Maria Lovelace", hand=1.0),
+        result("Åsa Åström_4712/ps1", "4712", "Åsa/Åström", hand=1.0),
+        result("ada", "ada", hand=1.0),
+    ]
+    target = tmp_path / "feedback.zip"
+    out = write_results(tmp_path / "out", found)
+    assert export.main([str(out), "--lms", "moodle", "--feedback-zip", str(target)]) == 3
+    assert "no page for ada: the file wasn't named by Moodle" in capsys.readouterr().err
+    made = pages(target)
+    parts = [name.split("_", 4) for name in made]  # as Moodle reads them
+    assert [part[1:] for part in parts] == [
+        [number, "assignsubmission", "file", "00_listen.html"] for number in ("4711", "4712")
+    ]
+    assert not any("/" in name for name in made)
+
+
+def test_feedback_waits_for_grading_by_hand(tmp_path, capsys):
+    out = write_results(tmp_path / "out", [result("a_101_1_x", "101")])
+    target = str(tmp_path / "f.zip")
+    arguments = ("--lms", "canvas", "--feedback-zip", target)
+    assert "wait for grading by hand" in refused(out, capsys, *arguments)
+    assert export.main([str(out), *arguments, "--partial"]) == 0
+    assert list(pages(target)) == ["a_101_1_x.html"]
 
 
 def test_nothing_is_exported_while_a_run_is_at_the_folder(out, capsys):

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import types
+import zipfile
 
 import pytest
 
@@ -39,7 +40,10 @@ def test_nothing_to_grade(here, capsys):
     (here / "bad.zip").write_bytes(b"PK")
     cases = {
         ("gone.ipynb", "class"): "there is no source notebook gone.ipynb",
-        ("class", "class"): "the source class can't be read: is a directory",
+        ("class", "class"): "class is a folder: name the source notebook first, then what was "
+        "handed in: mlmusic grade SOURCE.ipynb class",
+        ("bad.zip", "empty"): "bad.zip is a zip: name the source notebook first, then what was "
+        "handed in: mlmusic grade SOURCE.ipynb bad.zip",
         ("ps1.ipynb", "gone"): "there is no folder, notebook or zip gone",
         ("ps1.ipynb", "gone*"): "there is no folder, notebook or zip gone*",
         ("ps1.ipynb", "empty"): "no notebooks were found in empty",
@@ -62,7 +66,8 @@ def test_where_grades_cannot_go(here, capsys):
         expected = f"{submissions} {where.format(out)}"
         assert refused(capsys, "ps1.ipynb", submissions, "-o", out) == expected
     message = refused(capsys, "ps1.ipynb", "class", "-o", "file")
-    assert message == "the folder file can't be made: file exists"
+    assert message == "file is a file where a folder is needed: choose another -o"
+    assert refused(capsys, "ps1.ipynb", "class", "-o", "file/x/y") == message
     assert fake.main(["ps1.ipynb", "class", "-o", "out"]) == 0
     capsys.readouterr()
     (here / "ps1.ipynb").rename(here / "ps2.ipynb")
@@ -70,7 +75,28 @@ def test_where_grades_cannot_go(here, capsys):
     assert message == "out holds the grades of 'ps1': choose another -o"
     (here / "out" / "overrides.csv").mkdir()
     message = refused(capsys, "ps2.ipynb", "class", "-o", "out")
-    assert message.endswith("overrides.csv: is a directory")
+    assert message.endswith("overrides.csv is a folder where a file is needed: choose another name")
+
+
+@pytest.mark.parametrize("first", ["class", "class/ada.ipynb", "class.zip"])
+def test_source_and_submissions_swapped(here, capsys, first):
+    if first == "class.zip":
+        with zipfile.ZipFile("class.zip", "w") as file:
+            file.write("class/ada.ipynb")
+    assert refused(capsys, first, "class/bob.ipynb", "ps1.ipynb", "-o", "out") == (
+        "SOURCE and SUBMISSIONS are swapped: ps1.ipynb has the answers and the hidden tests, so it "
+        f"comes first: mlmusic grade ps1.ipynb {first}"
+    )
+    assert not (here / "out").exists()
+
+
+def test_a_student_s_notebook_as_the_source_is_doubted(here, capsys):
+    source = json.loads(fake.source())
+    text = json.dumps(source).replace("BEGIN SOLUTION", "").replace("BEGIN HIDDEN TESTS", "")
+    (here / "ps1.ipynb").write_text(text.replace('"grade_id":', '"checksum": "x", "grade_id":'))
+    fake.main(["ps1.ipynb", "class", "-o", "out"])
+    doubt = "WARNING: ps1.ipynb marks no answers and hides no tests: is it a student's notebook?"
+    assert capsys.readouterr().err.startswith(doubt)
 
 
 def test_grades_may_go_below_the_submissions(here):
@@ -111,6 +137,8 @@ def test_grades_have_a_folder_of_their_own(here, capsys):
         ),
         (["a", "b", "--seed", "x"], "argument --seed: must be a whole number from 0"),
         (["a", "b", "--sandbox", "jail"], "argument --sandbox: invalid choice: 'jail'"),
+        (["a", "b", "--onyl", "x"], "there is no option --onyl, is it --only?"),
+        (["a", "b", "--qwerty=3"], "there is no option --qwerty=3"),
         (["a", "b", "--attempt", "first"], "argument --attempt: invalid choice: 'first'"),
     ],
 )
@@ -118,7 +146,9 @@ def test_a_wrong_call(arguments, message, capsys):
     with pytest.raises(SystemExit) as ended:
         grade.main(arguments)
     assert ended.value.code == 2
-    assert f"mlmusic grade: error: {message}" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert error.startswith(f"mlmusic grade: {message}")
+    assert error.endswith(" (options: mlmusic grade --help)\n") and error.count("\n") == 1
 
 
 def test_limits_can_be_set(here, capsys):
@@ -165,7 +195,7 @@ def test_flags_and_slow_ones_are_told(here, capsys, monkeypatch):
     assert "evil\ufffd[2J takes long\n" in shown.err and "\x1b[2J" not in shown.out + shown.err
     assert shown.out.splitlines() == [
         "3 graded, 0 kept from before, 1 flagged, 3 waiting for grading by hand",
-        "median score 2 of 7, seed 1",
+        "median score 2 of 7 as long as what waits counts 0, seed 1",
         "slow: evil\ufffd[2J (0 s)",
         f"grades: {os.path.join('out', 'grades.csv')}",
         f"look at: {os.path.join('out', 'flags.csv')} (1 timeout)",
@@ -216,6 +246,12 @@ def test_points_given_by_hand_are_renewed_without_grading(here, monkeypatch, cap
     assert before == {
         path: path.read_bytes() for path in (here / "out").rglob("*.*") if path.is_file()
     }
+
+
+@pytest.mark.parametrize("out", ["ps1.ipynb", "class", "none"])
+def test_nothing_can_be_graded_by_hand_before_grading(here, capsys, out):
+    message = refused(capsys, "--by-hand", "-o", out)
+    assert message.startswith(f"nothing is graded in {out} yet: run mlmusic grade SOURCE")
 
 
 def test_nothing_can_be_renewed_before_grading(tmp_path):

@@ -1,8 +1,12 @@
 """What docs/grading.md shows is real: its commands are understood, its tables are complete."""
 
 import importlib
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from dataclasses import asdict
 
 import notebook_parts as parts
@@ -10,6 +14,7 @@ import pytest
 
 from mlmusic.grading import checks
 from mlmusic.grading.limits import Limits
+from mlmusic.grading.sandbox import SandboxUnavailable, isolation
 
 TEXT = (parts.ROOT / "docs" / "grading.md").read_text(encoding="utf-8")
 COMMANDS = ("release", "grade", "export")
@@ -80,3 +85,33 @@ def test_every_link_within_the_page_leads_somewhere():
     links = set(re.findall(r"\]\(#([^)]*)\)", TEXT))
     assert links
     assert links <= anchors
+
+
+def test_the_ten_lines_to_try_do_what_they_say(tmp_path):
+    pytest.importorskip("nbgrader", reason="nbgrader makes the exercises (extra 'grade')")
+    try:
+        isolation.choose("auto")
+    except SandboxUnavailable as error:
+        pytest.skip(str(error))
+    if not (shutil.which("bash") and shutil.which("perl")):
+        pytest.skip("the guide's lines are for bash, and one for perl")
+    block = re.search(r"^## Try it\n.*?```sh\n(.*?)```", TEXT, re.S | re.M)[1]
+    assert len(block.splitlines()) == 10
+    command = tmp_path / "bin" / "mlmusic"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m mlmusic.cli "$@"\n')
+    command.chmod(0o755)
+    path = os.pathsep.join([str(command.parent), os.environ["PATH"]])
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(parts.ROOT)}
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    done = subprocess.run(
+        ["bash", "-c", block], cwd=folder, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "upload.csv: 2 of 2 students filled in under 'My assignment (7)'" in done.stdout
+    upload = (folder / "grades" / "upload.csv").read_text().splitlines()
+    assert [line.rsplit(",", 1)[1] for line in upload[2:]] == ["9", "0"]
+    assert {path.name for path in folder.iterdir()} == {
+        "grades", "gradebook.csv", "handout", "my_assignment.ipynb", "submissions",
+    }  # fmt: skip

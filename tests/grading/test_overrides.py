@@ -82,7 +82,8 @@ def test_what_spreadsheets_save_is_read(file, text, encoding, newline):
         (HEADER + 'ada,x,3,"a\nb"\nbob,x,?,\n', "line 4: points must be a number"),
         (HEADER + "ada,x,1,\nada,y,1,\nada,x,2,\n", "line 4: line 2 is about 'x' of 'ada' too"),
         (HEADER + "ada,,,a\nada, ,,b\n", "line 3: line 2 is about 'ada' too: keep one"),
-        (HEADER + 'ada,x,1,"open\n', "line 2: unexpected end of data"),
+        (HEADER + 'ada,x,1,"open\n', "line 2: a quote is opened and never closed: add"),
+        (HEADER + 'ada,x,1,"a "word""\n', "line 2: text stands behind a closing quote: write"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_its_line(file, text, message):

@@ -3,6 +3,7 @@
 import copy
 import json
 import sys
+from pathlib import Path
 
 import nbformat
 import notebook_parts as parts
@@ -131,7 +132,26 @@ UNSOLVED = "def octave_up(pitch):\n    ### BEGIN SOLUTION\n    return 1"
         ("task-1-answer", UNSOLVED, {}, "cell 5 'octave_up' has 'BEGIN SOLUTION' and"),
         ("task-1-answer", "octave_up = abs", {}, "without a '### BEGIN SOLUTION' line"),
         ("task-1", "### BEGIN SOLUTION\nx\n### END SOLUTION", {}, "isn't marked as one"),
-        ("task-1-test", "### BEGIN MARK SCHEME\noctave_up", {}, "No end mark scheme"),
+        ("task-1-test", "### BEGIN MARK SCHEME\noctave_up", {}, "without 'END MARK SCHEME': write"),
+        ("listening-answer", "How?\n=== END MARK SCHEME ===", {}, "without 'BEGIN MARK SCHEME'"),
+        (
+            "task-1",
+            "### BEGIN MARK SCHEME\nany adjective\n### END MARK SCHEMA",
+            {},
+            "without 'END MARK SCHEME': is it 'END MARK SCHEMA', misspelt?",
+        ),
+        (
+            "task-1",
+            "=== BEGIN MARK SCHEME ===\nany adjective\n=== END MARK SCHEME ===",
+            {},
+            "cell 4 'task-1' has a mark scheme, which only a task to do by hand may have",
+        ),
+        (
+            "task-1",
+            "=== BEGIN MARK SHEME ===\nany adjective",
+            {},
+            "cell 4 'task-1' says 'BEGIN MARK SHEME', which isn't a marker: is it 'BEGIN MARK",
+        ),
         ("task-2-test", None, {"grade_id": "test-octave_up"}, "has the grade_id of cell 6, too"),
         ("task-1-test", None, {"points": 0}, "has 0 points"),
         ("task-1-test", None, {"schema_version": 1}, "run `nbgrader update` on it"),
@@ -174,6 +194,22 @@ def test_the_source_is_never_replaced_by_its_exercise(tmp_path):
     assert path.read_bytes() == SOLUTION.read_bytes()
 
 
+def test_the_source_is_not_replaced_by_way_of_a_folder_that_is_made(tmp_path):
+    path = tmp_path / SOLUTION.name
+    path.write_bytes(SOLUTION.read_bytes())
+    with pytest.raises(ReleaseError, match="would replace it: give another folder with -o"):
+        release(path, tmp_path / "new" / "..", run=False)
+    assert path.read_bytes() == SOLUTION.read_bytes()
+
+
+def test_what_students_have_is_no_source(tmp_path, capsys):
+    assert main([str(EXERCISE), "-o", str(tmp_path / "out"), "--no-run"]) == 1
+    assert capsys.readouterr().err == (
+        f"mlmusic release: {EXERCISE}: is the students' notebook: name the source it was made "
+        "from\n"
+    )
+
+
 def test_a_byte_order_mark_does_no_harm(tmp_path):
     path = tmp_path / SOLUTION.name
     path.write_bytes(b"\xef\xbb\xbf" + SOLUTION.read_bytes())
@@ -204,23 +240,84 @@ def test_missing_nbgrader_is_one_clear_line(monkeypatch, capsys, tmp_path):
 
 def test_command_releases_a_folder(tmp_path, capsys):
     assert main([str(SOLUTION.parent), "-o", str(tmp_path), "--no-run"]) == 0
-    assert capsys.readouterr().out == f"{tmp_path / SOLUTION.name}\n"
+    target = tmp_path / SOLUTION.name
+    assert capsys.readouterr().out == f"wrote {target}, the students' notebook\n"
     assert (tmp_path / SOLUTION.name).read_bytes() == EXERCISE.read_bytes()
 
 
 def test_check_says_what_is_out_of_step(tmp_path, capsys):
     arguments = [str(SOLUTION), "-o", str(tmp_path), "--check"]
     assert main(arguments) == 1
-    assert "is missing: run `make release`" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert f"is missing: run mlmusic release {SOLUTION} -o {tmp_path}\n" in error
     assert list(tmp_path.iterdir()) == []
     target = release(SOLUTION, tmp_path, run=False)
     assert main(arguments) == 0
     target.write_bytes(target.read_bytes().replace(b"\n", b"\r\n"))
-    assert "run `make release`" in difference(SOLUTION, tmp_path)
+    assert "is out of step with" in difference(SOLUTION, tmp_path)
 
 
 def test_command_reports_a_missing_source(tmp_path, capsys):
-    assert main([str(tmp_path / "none.ipynb"), "-o", str(tmp_path)]) == 1
-    assert "none.ipynb" in capsys.readouterr().err
+    none = tmp_path / "none.ipynb"
+    for arguments in ([str(none)], ["--new", str(tmp_path / "new.ipynb"), "--from", str(none)]):
+        assert main([*arguments]) == 1
+        error = capsys.readouterr().err
+        assert error == f"mlmusic release: there is no notebook {none}: check its name\n"
     assert main([str(tmp_path), "-o", str(tmp_path)]) == 1
     assert "no notebooks in" in capsys.readouterr().err
+
+
+def test_without_a_folder_it_goes_beside_the_source(tmp_path, monkeypatch, capsys):
+    for place, target in (
+        ("mine", "mine/handout"),
+        ("course/solutions", "course/exercises"),
+        (".", "handout"),
+    ):
+        monkeypatch.chdir(tmp_path)
+        source = Path(place, SOLUTION.name)
+        source.parent.mkdir(parents=True, exist_ok=True)
+        source.write_bytes(SOLUTION.read_bytes())
+        assert main([str(source), "--no-run"]) == 0
+        target = Path(target, SOLUTION.name)
+        assert target.read_bytes() == EXERCISE.read_bytes()
+        assert capsys.readouterr().out == f"wrote {target}, the students' notebook\n"
+    monkeypatch.chdir("course")
+    assert main(["--check"]) == 0
+    monkeypatch.chdir("solutions")
+    assert main([SOLUTION.name, "--check"]) == 0
+
+
+def test_without_a_source_outside_of_the_course(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main([]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("mlmusic release: name your source, such as mlmusic release my_ass")
+    assert error.count("\n") == 1
+
+
+def test_where_nothing_can_be_written(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    for arguments, message in (
+        ([str(SOLUTION), "-o", str(tmp_path / "file")], "a file where a folder is needed: choose"),
+        ([str(SOLUTION), "-o", str(tmp_path / "file" / "x")], "choose another -o"),
+        (["--new", str(tmp_path / "file" / "x.ipynb")], "file where a folder is needed: choose"),
+    ):
+        assert main(arguments) == 1
+        error = capsys.readouterr().err
+        assert message in error and error.count("\n") == 1 and "Errno" not in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--frm", "x"], "there is no option --frm, is it --from?"),
+        (["--from", "x"], "--from goes with --new FILE"),
+        (["--new", "x.ipynb", "y.ipynb"], "--new takes one name: a notebook to vary is named by"),
+    ],
+)
+def test_wrong_calls_are_one_line(arguments, message, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    error = capsys.readouterr().err
+    assert ended.value.code == 2 and error.count("\n") == 1
+    assert error.startswith(f"mlmusic release: {message}")

@@ -6,12 +6,16 @@ Nothing is guessed: who can't be matched for certain is left alone and listed.
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from mlmusic.grading.exporting.roster import Grade, Roster
 
+_EMPTY = ("", "-")  # cells without a grade
 
-def fill(roster: Roster, grades: Sequence[Grade], scale: bool = False) -> tuple[int, list[str]]:
+
+def fill(
+    roster: Roster, grades: Sequence[Grade], scale: bool = False
+) -> tuple[int, list[str], list[str]]:
     """Write the grades into an LMS's file.
 
     Parameters
@@ -29,6 +33,8 @@ def fill(roster: Roster, grades: Sequence[Grade], scale: bool = False) -> tuple[
         How many students got their grade.
     left : list of str
         Everybody else, a line each: without a grade, not in the roster, unclear, locked.
+    replaced : list of str
+        What stood there and was another grade or comment, a line each.
 
     Raises
     ------
@@ -42,7 +48,7 @@ def fill(roster: Roster, grades: Sequence[Grade], scale: bool = False) -> tuple[
         for key in roster.keys(row) - {""}:
             rows.setdefault(key, []).append(row)
     claims: dict[int, list[Grade]] = {}
-    left, unclear = [], set()
+    left, replaced, unclear = [], [], set()
     for grade in grades:
         found = rows.get(roster.key(grade), [])
         who = f"{grade.submission} (student {grade.student}, {_points(grade)})"
@@ -68,22 +74,28 @@ def fill(roster: Roster, grades: Sequence[Grade], scale: bool = False) -> tuple[
         elif claim and row in roster.locked:
             left.append(f"{roster.locked[row]}: {label}, {_points(claim[0])}")
         elif claim:
-            _write(roster, row, claim[0])
+            replaced += _write(roster, row, claim[0])
             count += 1
         elif row not in unclear and row not in roster.locked:
             left.append(f"in the roster, but without a grade: {label}")
-    return count, left
+    return count, left, replaced
 
 
-def _write(roster: Roster, row: int, grade: Grade) -> None:
+def _write(roster: Roster, row: int, grade: Grade) -> Iterator[str]:
+    """Write a student's cells; yield what they replace."""
     possible, score = roster.possible[row], grade.score
     if _text(possible) != _text(grade.points):
         score *= possible / grade.points
     text = _text(score)
+    before = roster.cell(row, roster.column)
+    if before not in _EMPTY and roster.number(row, roster.column) != float(text):
+        yield f"{roster.label(row)}: {before} becomes {text}"
     roster.table.set(row, roster.column, text.replace(".", ",") if roster.comma else text)
     if roster.feedback is not None:
-        # Moodle takes the comment as HTML.
-        roster.table.set(row, roster.feedback, html.escape(grade.summary, quote=False))
+        comment = html.escape(grade.summary, quote=False)  # Moodle takes it as HTML
+        if roster.cell(row, roster.feedback) not in (*_EMPTY, comment.strip()):
+            yield f"{roster.label(row)}: another comment"
+        roster.table.set(row, roster.feedback, comment)
 
 
 def _check_points(roster: Roster, grades: Sequence[Grade], scale: bool) -> None:

@@ -21,6 +21,8 @@ _MOODLE_COLUMNS = {
     "email": "Email address",
     "name": "Full name",
 }
+_LIKE_CANVAS = ": it looks like Canvas's, which takes --lms canvas"
+_LIKE_MOODLE = ": it looks like Moodle's, which takes --lms moodle"
 _ASSIGNMENT = re.compile(r"(.*\S)\s*\((\d+)\)\s*")
 
 
@@ -88,6 +90,14 @@ class Roster:
     locked: dict[int, str]
     feedback: int | None = None
 
+    def cell(self, row: int, column: int) -> str:
+        """Return a cell's text without blanks around it."""
+        return _cell(self.table, row, column)
+
+    def number(self, row: int, column: int) -> float | None:
+        """Return a cell's number, None if it has none."""
+        return _number(self.cell(row, column))
+
 
 def canvas(table: Table, assignment: str, column: str | None = None, match: str = "id") -> Roster:
     """Find the students and the assignment's column in the gradebook that Canvas exports.
@@ -115,6 +125,7 @@ def canvas(table: Table, assignment: str, column: str | None = None, match: str 
         raise ValueError(
             f"{table.name} isn't a gradebook that Canvas exported: its columns must begin "
             "with Student, ID (Grades → Export → Export entire gradebook)"
+            + (_LIKE_MOODLE if "Identifier" in header and "Maximum grade" in header else "")
         )
     top = next((i for i, row in enumerate(table.rows) if "Points Possible" in row[0]), None)
     if top is None:
@@ -197,10 +208,11 @@ def moodle(
         If it isn't such a file, or a column isn't there.
     """
     header = [cell.strip() for cell in (table.rows or [[]])[0]]
-    if len(header) < 4:
+    is_canvas = "Student" in header and "ID" in header
+    if len(header) < 4 or is_canvas:
         raise ValueError(
             f"{table.name} isn't a grading worksheet that Moodle gave (View all submissions → "
-            "Download grading worksheet)"
+            f"Download grading worksheet){_LIKE_CANVAS if is_canvas else ''}"
         )
     grade = _find(table, {}, column)
     headings = [heading.casefold() for heading in header]
@@ -259,8 +271,9 @@ def _find(table: Table, aliases: dict[str, str], name: str) -> int:
     found = [index for index, cell in enumerate(header) if cell.casefold() == wanted]
     if len(found) != 1:
         what = "more than one column" if found else "no column"
+        hint = f"; --match takes id, name, {', '.join(aliases)} or a column" if aliases else ""
         raise ValueError(
-            f"{table.name} has {what} {aliases.get(name, name)!r}: {', '.join(header)}"
+            f"{table.name} has {what} {aliases.get(name, name)!r}: {', '.join(header)}{hint}"
         )
     return found[0]
 

@@ -2,25 +2,28 @@
 
 Cells get moved, merged, split, copied, retyped and stripped of their metadata; formatters lay
 them out anew. So whatever isn't one of the instructor's cells is the student's, and runs in the
-student's order. Only an answer in words, which defines no name, is looked for by the cell's name.
+student's order. Only what a person grades is looked for by the cell's name, too: see `places`.
 """
 
 from __future__ import annotations
 
 import ast
 import difflib
-import re
-from collections.abc import Iterable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from mlmusic.grading.marking.belonging import Belonging
+from mlmusic.grading.marking.places import Places
 from mlmusic.grading.source import syntax
 from mlmusic.grading.source.assignment import Assignment
-from mlmusic.grading.source.cells import TEXT_STUB, SourceCell
+from mlmusic.grading.source.cells import SourceCell
 from mlmusic.grading.source.notebook import Cell, Notebook
 
 MAX_ANSWER = 20_000  # characters of an answer that are reported
+MAX_CODE = 500_000  # characters of a code cell that is taken apart and run
+MAX_CODE_IN_ALL = 2_000_000  # of all such cells together
 MAX_OUTPUTS = 2_000_000  # characters of a student's outputs, all together
-_FENCED = re.compile(r"^(?:```|~~~)[^\n]*\n(.*?)^(?:```|~~~)\s*$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ class Submission:
         For each test that stands in the notebook, how many steps come before it.
     redefined : dict of str to set of str
         For each of them, the names that are bound above it and once more below.
+    lost : set of str
+        Tasks whose answer may be there and wasn't found: a person has to look.
     flags : list of dict
         What is odd, each ``{"kind", "detail"}``.
     """
@@ -70,6 +75,7 @@ class Submission:
     outputs: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     positions: dict[str, int] = field(default_factory=dict)
     redefined: dict[str, set[str]] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)
     flags: list[dict[str, str]] = field(default_factory=list)
 
     def source_of(self, name: str) -> str:
@@ -95,6 +101,7 @@ class Finder:
 
     def __init__(self, assignment: Assignment) -> None:
         self._assignment = assignment
+        self._belonging = Belonging(assignment)
         self._known: dict[str, list[SourceCell]] = {}
         self._solutions: set[str] = set()
         for cell in assignment.program:
@@ -142,13 +149,18 @@ class Finder:
         found = Submission()
         if notebook.guessed_encoding:
             found.flags.append(_flag("encoding", "not UTF-8: some letters may be wrong"))
-        matches = self._match(notebook)
+        read = functools.cache(syntax.parse)
+        long = _too_long(notebook)
+        matches = self._match(notebook, long, read)
         code = {
             cell.index: cell
             for cell, match in zip(notebook.cells, matches, strict=True)
-            if match is None and cell.kind == "code"
+            if match is None and cell.kind == "code" and cell.index not in long
         }
-        trees = {index: syntax.parse(cell.source) for index, cell in code.items()}
+        for index, why in long.items():
+            if matches[index] is None:
+                found.flags.append(_flag("too long", f"cell {index + 1} {why}: it was left out"))
+        trees = {index: read(cell.source) for index, cell in code.items()}
         bound = {index: _bound(tree) for index, tree in trees.items()}
         taken = self._retyped(notebook, matches, set().union(*bound.values()), found)
         for index, source in taken.items():
@@ -178,20 +190,26 @@ class Finder:
             elif match.plain and not match.early:
                 found.steps.append(Step(number, match.plain, student=False))
         found.steps += self._missing(notebook, matches, bound)
-        self._report(notebook, matches, bound, taken, found)
-        if not any(matches) and not set().union(*bound.values()) & self._assignment.expected:
-            found.flags.append(
-                _flag("wrong notebook", f"none of its cells belongs to {self._assignment.name}")
-            )
+        another = self._belonging.is_another(notebook, matches, bound.values())
+        if another:
+            name = self._assignment.name
+            found.flags.append(_flag("wrong notebook", f"its tasks are not those of {name}"))
+        places = Places(self._assignment, notebook, matches, bound, long)
+        self._report(places, taken, found, search=not another)
         return found
 
-    def _match(self, notebook: Notebook) -> list[SourceCell | None]:
+    def _match(
+        self,
+        notebook: Notebook,
+        long: dict[int, str],
+        read: Callable[[str], ast.Module | None],
+    ) -> list[SourceCell | None]:
         """For each cell of the notebook, the instructor's cell that it is, if any."""
         seen: dict[str, int] = {}
         matches: list[SourceCell | None] = []
         for cell in notebook.cells:
             match = None
-            for key in _keys(cell.kind, cell.source):
+            for key in _keys(cell.kind, cell.source, _nothing if cell.index in long else read):
                 if key in self._known:
                     same = self._known[key]
                     # Twins are told apart by their order.
@@ -212,11 +230,11 @@ class Finder:
         """Take code back from cells that aren't code any more, where nothing else defines it."""
         taken: dict[int, str] = {}
         for cell, match in zip(notebook.cells, matches, strict=True):
-            if match is not None or cell.kind == "code":
+            if match is not None or cell.kind == "code" or len(cell.source) > MAX_CODE:
                 continue
             if syntax.normalised(cell.source) in self._solutions:
                 continue
-            for text in (cell.source, "\n".join(_FENCED.findall(cell.source))):
+            for text in (cell.source, _fenced(cell.source)):
                 tree = syntax.parse(text)
                 names = sorted((_bound(tree) & self._assignment.expected) - defined)
                 if names:
@@ -271,28 +289,16 @@ class Finder:
                 yield Step(0, cell.plain, student=False)
 
     def _report(
-        self,
-        notebook: Notebook,
-        matches: Sequence[SourceCell | None],
-        bound: dict[int, set[str]],
-        taken: dict[int, str],
-        found: Submission,
+        self, places: Places, taken: dict[int, str], found: Submission, search: bool
     ) -> None:
         """Collect, for each task, what a person will want to see."""
-        program = {cell.id: cell for cell in self._assignment.program if cell.role != "text"}
-        cells: dict[str, list[Cell]] = {}
         shown: dict[str, list[Cell]] = {}
         for task in self._assignment.tasks:
-            source = program[task.id]
-            if source.kind == "code":
-                own = [c for c in notebook.cells if bound.get(c.index, set()) & set(task.names)]
-                named = [c for c in notebook.cells if c.index in bound and c.grade_id == task.id]
-                cells[task.id] = own or named
-                shown[task.id] = cells[task.id]
-            else:
-                cells[task.id], place = _words(source, notebook, matches)
-                shown[task.id] = list(_before(notebook, place))
-            texts = [taken.get(cell.index, cell.source).strip() for cell in cells[task.id]]
+            cells, shown[task.id] = places.of(task)
+            if search and task.graded and not cells and places.is_lost(task):
+                cells = shown[task.id] = places.unplaced()  # one of them may be it
+                found.lost.add(task.id)
+            texts = [taken.get(cell.index, cell.source).strip() for cell in cells]
             found.answers[task.id] = "\n\n".join(dict.fromkeys(texts))[:MAX_ANSWER]
         left = MAX_OUTPUTS
         for task in sorted(self._assignment.tasks, key=lambda task: not task.manual):
@@ -303,61 +309,50 @@ class Finder:
                     kept.append(output)
 
 
-def _words(
-    source: SourceCell, notebook: Notebook, matches: Sequence[SourceCell | None]
-) -> tuple[list[Cell], int]:
-    """Find an answer in words: by the cell's name, its id, or its place behind its question.
-
-    Returns
-    -------
-    tuple of list of Cell, int
-        The cells of the answer, and the place where it stands or should stand.
-    """
-    words = [cell for cell in notebook.cells if cell.kind != "code"]
-    named = [cell for cell in words if cell.grade_id == source.id]
-    if not named and source.cell_id:
-        named = [cell for cell in words if cell.id == source.cell_id]
-    written = [cell for cell in named if _is_written(cell, source)]
-    if written and source.role != "task":
-        return written, written[0].index
-    if named:
-        place = named[-1].index
-    else:
-        above = [
-            (match.index, place)
-            for place, match in enumerate(matches)
-            if match is not None and match.role != "manual" and match.index < source.index
-        ]
-        place = max(above, default=(0, -1))[1]
-    for cell, match in zip(notebook.cells[place + 1 :], matches[place + 1 :], strict=True):
-        if match is not None and match.index != source.index:
-            break
-        possible = match is None and (cell.kind != "code" or source.role == "task")
-        if possible and _is_written(cell, source):
-            written.append(cell)
-    return written, written[0].index if written else place + 1
+def _too_long(notebook: Notebook) -> dict[int, str]:
+    """Find the code cells that would take too long to take apart, and say of each why."""
+    found: dict[int, str] = {}
+    left = MAX_CODE_IN_ALL
+    for cell in notebook.cells:
+        length = len(cell.source) if cell.kind == "code" else 0
+        if length > MAX_CODE:
+            found[cell.index] = f"has {length:,} characters"
+        elif length > left:
+            found[cell.index] = f"stands behind {MAX_CODE_IN_ALL - left:,} characters of code"
+        elif length and syntax.is_laborious(cell.source):
+            found[cell.index] = "has too many commands"
+        else:
+            left -= length
+    return found
 
 
-def _is_written(cell: Cell, source: SourceCell) -> bool:
-    text = cell.source.strip()
-    return bool(text) and text != TEXT_STUB and text != source.released.strip()
+def _fenced(markdown: str) -> str:
+    """Return what stands between the fences of a markdown text."""
+    found: list[str] = []
+    block: list[str] | None = None
+    for line in markdown.split("\n"):
+        if not line.startswith(("```", "~~~")):
+            if block is not None:
+                block.append(line)
+        elif block is None:
+            block = []
+        elif not line[3:].strip():
+            found += block
+            block = None
+    return "\n".join(found)
 
 
-def _before(notebook: Notebook, place: int) -> Iterator[Cell]:
-    """Yield the code cells between a heading and the place of an answer."""
-    found = []
-    for cell in reversed(notebook.cells[:place]):
-        if cell.kind == "code":
-            found.append(cell)
-        elif cell.source.lstrip().startswith("#"):
-            break
-    yield from reversed(found)
-
-
-def _keys(kind: str, source: str) -> Iterable[str]:
+def _keys(
+    kind: str, source: str, read: Callable[[str], ast.Module | None] = syntax.parse
+) -> Iterator[str]:
     if kind == "code":
-        return syntax.keys_of(source)
-    return [f"words:{syntax.normalised(source)}"]
+        yield from syntax.keys_of(source, read)
+    else:
+        yield f"words:{syntax.normalised(source)}"
+
+
+def _nothing(source: str) -> None:
+    """Stand for `syntax.parse` where that would take too long."""
 
 
 def _body(source: str) -> list[ast.stmt]:

@@ -67,6 +67,8 @@ class Marker:
             for name in _modules(self.assignment):
                 with contextlib.suppress(Exception):
                     importlib.import_module(name)
+            for statement in _imports_of_tests(self.assignment):
+                Namespace().run(compile_cell(statement, "<import>"))
             guard.install()
             guard.seed_public()
             for cell in self.assignment.cells:
@@ -210,6 +212,21 @@ def _modules(assignment: Assignment) -> tuple[str, ...]:
             elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
                 found.add(node.module)
     return tuple(sorted(found))
+
+
+def _imports_of_tests(assignment: Assignment) -> tuple[str, ...]:
+    """Return the statements with which tests import modules, hidden ones too.
+
+    They are for this side alone: a sandbox in which these modules had been imported would say
+    what hidden tests use.
+    """
+    found = [
+        ast.unparse(node)
+        for test in assignment.tests
+        for node in ast.walk(syntax.parse(test.source) or ast.Module([], []))
+        if isinstance(node, ast.Import) or (isinstance(node, ast.ImportFrom) and not node.level)
+    ]
+    return tuple(dict.fromkeys(found))
 
 
 @contextlib.contextmanager

@@ -56,7 +56,11 @@ def fill_in(result: dict[str, Any], submission: Submission) -> None:
         task["outputs"] = submission.outputs[task["id"]]
         if not task["manual"]:
             continue
-        if task["answer"]:
+        if task["id"] in submission.lost:
+            task["score"] = None
+            detail = f"{task['id']}: its cell is gone; it waits for points by hand"
+            result["flags"].append({"kind": "not found", "detail": detail})
+        elif task["answer"]:
             task["score"] = None  # waits for a person
         else:
             result["flags"].append({"kind": "not answered", "detail": task["id"]})

@@ -6,6 +6,7 @@ const cards = [...document.querySelectorAll("[data-card]")].map((element) => ({
   element,
   number: Number(element.dataset.card),
   most: Number(element.dataset.most),
+  absent: "absent" in element.dataset, // not answered: 0 points, whether any are given or not
   points: element.querySelector(".points"),
   words: element.querySelector(".words"),
   said: element.querySelector(".said"),
@@ -33,19 +34,30 @@ function say(card, text, kind) {
   card.said.className = `said ${kind || ""}`;
 }
 
+// Whether what the file says are points that count.
+const counts = (card) => card.saved.points !== "" && !Number.isNaN(number(card.saved.points, card.most));
+const done = (card) => counts(card) || (card.absent && card.saved.points === "");
+
+function progress(list) {
+  const absent = list.filter((card) => card.absent && !counts(card)).length;
+  const graded = `${list.filter(done).length} of ${list.length} graded`;
+  return absent ? `${graded} (${absent} not answered)` : graded;
+}
+
 function count() {
-  const graded = (list) => list.filter((card) => card.saved.points !== "").length;
-  document.getElementById("progress").textContent = `${graded(cards)} of ${cards.length} graded`;
+  document.getElementById("progress").textContent = progress(cards);
   for (const section of document.querySelectorAll("section")) {
     const mine = cards.filter((card) => section.contains(card.element));
-    section.querySelector(".count").textContent = `${graded(mine)} of ${mine.length} graded`;
+    section.querySelector(".count").textContent = progress(mine);
   }
-  for (const card of cards) card.element.classList.toggle("graded", card.saved.points !== "");
+  for (const card of cards) card.element.classList.toggle("graded", counts(card));
   const open = cards.some(changed);
   const failed = cards.some((card) => card.failed);
+  const wrong = cards.some((card) => card.saved.points !== "" && !counts(card));
   const state = document.getElementById("state");
-  state.textContent = failed ? "✗ Not everything is saved" : open ? "Saving …" : "✓ All saved";
-  state.className = failed ? "none" : open ? "quiet" : "full";
+  state.textContent = failed ? "✗ Not everything is saved" : open ? "Saving …" :
+    wrong ? "✗ overrides.csv has points that don’t count" : "✓ All saved";
+  state.className = failed || wrong && !open ? "none" : open ? "quiet" : "full";
 }
 
 async function send(path, body) {
@@ -128,7 +140,8 @@ function conflict(card, now) {
 
 function go(card, by) {
   save(card);
-  const shown = cards.filter((each) => !each.element.hidden);
+  const shown = cards.filter(
+    ({ element }) => !element.hidden && !element.closest("details:not([open]), [hidden]"));
   const next = shown[shown.indexOf(card) + by];
   if (!next) return;
   next.points.focus({ preventScroll: true });
@@ -168,7 +181,10 @@ for (const card of cards) {
 // What was graded stays in sight until the box is ticked again: nothing jumps while one types.
 const only = document.getElementById("only");
 only.addEventListener("change", () => {
-  for (const card of cards) card.element.hidden = only.checked && card.saved.points !== "";
+  for (const card of cards) card.element.hidden = only.checked && done(card);
+  for (const each of document.querySelectorAll(".absent")) {
+    each.hidden = only.checked && [...each.querySelectorAll("[data-card]")].every((e) => e.hidden);
+  }
 });
 
 const renew = document.getElementById("renew");
@@ -205,4 +221,10 @@ for (const place of document.querySelectorAll("[data-load]")) near.observe(place
 addEventListener("beforeunload", (event) => {
   if (cards.some(changed)) event.preventDefault();
 });
+for (const card of cards) {
+  if (card.saved.points === "" || counts(card)) continue;
+  card.points.setAttribute("aria-invalid", "true");
+  const most = `${card.most} at most`;
+  say(card, `✗ overrides.csv says ${card.saved.points} points, and there are ${most}: mend it here`, "none");
+}
 count();

@@ -1,7 +1,8 @@
 """Grade listening questions and plots by hand, in a browser, on one page.
 
-All students' answers to one item stand below each other, with what their notebooks drew and played;
-points and comments are saved into ``overrides.csv`` as they are typed.
+All students' answers to one item stand below each other, beside the question and its mark scheme,
+with what their notebooks drew and played; points and comments are saved into ``overrides.csv`` as
+they are typed.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import secrets
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from html import escape
 from http import HTTPStatus
@@ -23,16 +24,28 @@ from mlmusic.grading import overrides as given
 from mlmusic.grading import spreadsheet
 from mlmusic.grading.overrides import Conflict, Override, show
 from mlmusic.grading.pages import untrusted
-from mlmusic.grading.pages.document import Outputs, answer, document, line, style
+from mlmusic.grading.pages.document import Outputs, answer, asked, document, line, style, unsaved
 from mlmusic.grading.pages.loopback import Answer, Server
 
 MOST_COMMENT = 5_000
 STEP = 0.5  # points that an arrow key adds
+# Flags that say why a notebook has no answers.
+_REASONS = {
+    "unreadable": "the file could not be read",
+    "not a notebook": "no notebook was handed in",
+    "wrong notebook": "this is another notebook",
+    "grader": "the grader failed, grade again",
+    "sandbox": "the grader failed, grade again",
+}
 
 
 @dataclass(frozen=True)
 class Card:
-    """One student's answer to one item, without what it drew: that is read when it is shown."""
+    """One student's answer to one item, without what it drew: that is read when it is shown.
+
+    `absent` says why there is none, which counts 0 points and waits for nobody; `lacks` what the
+    notebook should have saved and hasn't.
+    """
 
     student: str
     name: str
@@ -41,6 +54,8 @@ class Card:
     points: float
     answer: str
     shows: bool
+    lacks: str
+    absent: str
     automatic: tuple[float, float]
     path: Path
 
@@ -69,8 +84,32 @@ class Session:
         self.assignment = ""
         self.unreadable: list[str] = []
         self._writing = threading.Lock()
+        about = self._about()
+        self._questions: dict[str, Any] = about.get("by_hand") or {}
+        self._places = {str(name): place for place, name in enumerate(about.get("tasks") or ())}
+        self._most: dict[str, float] = {}  # what each task and each test is worth
+        self._known: list[dict[str, Any]] = []  # the results, without all but names
         given.read(self.file)
         self.cards = self._cards()
+
+    def _about(self) -> dict[str, Any]:
+        """Return what the run says about itself; nothing if it doesn't."""
+        try:
+            about = json.loads((self.out / "run.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return about if isinstance(about, dict) else {}
+
+    def faults(self, overrides: given.Overrides) -> list[str]:
+        """Say which rows of overrides.csv apply to nobody or nothing, or give too many points."""
+        return given.too_many(overrides, self._most) + given.unknown(overrides, self._known)
+
+    def items(self) -> Iterator[tuple[str, list[int]]]:
+        """Yield the items in the notebook's order, each with the numbers of its cards."""
+        numbers: dict[str, list[int]] = {}
+        for number, card in enumerate(self.cards):
+            numbers.setdefault(card.item, []).append(number)
+        yield from sorted(numbers.items(), key=lambda pair: self._places[pair[0]])
 
     def _cards(self) -> list[Card]:
         """Read all results; of a student who handed in several times the last one counts."""
@@ -85,6 +124,8 @@ class Session:
                 if student in latest and latest[student][0] > attempt:
                     continue
                 self.assignment = result.get("assignment") or self.assignment
+                items = [item for task in result["tasks"] for item in (task, *task["tests"])]
+                self._most.update((item["id"], float(item["points"])) for item in items)
                 tests = [test for task in result["tasks"] for test in task["tests"]]
                 automatic = (sum(t["score"] for t in tests), sum(t["points"] for t in tests))
                 cards = [
@@ -96,6 +137,8 @@ class Session:
                         points=float(task["points"]),
                         answer=str(task["answer"]),
                         shows=bool(task["outputs"]),
+                        lacks=unsaved(task, self.question(task["id"]).get("shows", "")),
+                        absent=_absent(task, result),
                         automatic=automatic,
                         path=path,
                     )
@@ -103,11 +146,18 @@ class Session:
                     if task["manual"]
                 ]
                 latest[student] = (attempt, cards)
+                self._known.append(_names_in(result))
+                for place, task in enumerate(result["tasks"]):
+                    self._places.setdefault(task["id"], place)
             except (OSError, ValueError, KeyError, TypeError, AttributeError):
                 self.unreadable.append(path.name)
         cards = [card for _, mine in latest.values() for card in mine]
         # Numbered in an order that says nothing about names, the same every time.
         return sorted(cards, key=lambda card: _shuffled(card.student, card.item))
+
+    def question(self, item: str) -> Mapping[str, Any]:
+        """Return what was asked in an item, as the run has it; nothing if it doesn't say."""
+        return self._questions.get(item) or {}
 
     def has(self, number: str) -> bool:
         """Whether a text is the number of a card."""
@@ -161,6 +211,24 @@ class Session:
         return Override(card.student, card.item, points, comment)
 
 
+def _absent(task: Mapping[str, Any], result: Mapping[str, Any]) -> str:
+    """Say why there is no answer to an item; "" if there is one."""
+    if task["score"] is None:
+        return ""
+    kinds = {flag["kind"] for flag in result["flags"]}
+    reasons = (reason for kind, reason in _REASONS.items() if kind in kinds)
+    return next(reasons, "not answered")
+
+
+def _names_in(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return whose a result is and what its tasks and tests are called."""
+    tasks = [
+        {"id": task["id"], "tests": [{"id": test["id"]} for test in task["tests"]]}
+        for task in result["tasks"]
+    ]
+    return {"student": given.student_of(result), "tasks": tasks}
+
+
 def says(row: Override | None) -> dict[str, str]:
     """Return a row as the page has it."""
     points = "" if row is None or row.points is None else spreadsheet.exact(row.points)
@@ -185,21 +253,29 @@ def page(session: Session, nonce: str, blind: bool = False) -> str:
         If overrides.csv can't be read.
     """
     overrides = given.read(session.file)
-    items: dict[str, list[int]] = {}
-    for number, card in enumerate(session.cards):
-        items.setdefault(card.item, []).append(number)
     sections = []
-    for numbers in items.values():
+    for item, numbers in session.items():
         if not blind:
             numbers.sort(key=lambda n: (session.cards[n].name, session.cards[n].student))
-        cards = [
-            _card(session.cards[number], number, place, overrides, blind)
-            for place, number in enumerate(numbers, 1)
-        ]
+        there, absent = [], []
+        for place, number in enumerate(numbers, 1):
+            card = session.cards[number]
+            (absent if card.absent else there).append(_card(card, number, place, overrides, blind))
+        if absent:
+            touched = any(
+                overrides.of(session.cards[n].student, item)
+                for n in numbers
+                if session.cards[n].absent
+            )
+            there.append(
+                f'<details class="absent"{" open" if touched else ""}><summary>{len(absent)} not'
+                f" answered: 0 points each</summary>\n{''.join(absent)}</details>"
+            )
         first = session.cards[numbers[0]]
         sections.append(
-            f'<section><h2>{line(first.title)} <span class="quiet">{line(first.item)} · '
-            f'<span class="count"></span></span></h2>\n{"".join(cards)}</section>'
+            f'<section><h2>{line(first.title)} <span class="quiet">{line(item)} · '
+            f'<span class="count"></span></span></h2>\n{_asked(session.question(item))}'
+            f'<div class="answers">{"".join(there)}</div></section>'
         )
     renew = '<button type="button" id="renew">Renew grades and feedback</button>'
     after = f"When you are done: {renew}" if session.renew else (
@@ -215,7 +291,13 @@ def page(session: Session, nonce: str, blind: bool = False) -> str:
     if session.unreadable:
         names = ", ".join(map(line, session.unreadable))
         broken = f'<p class="problem">Not shown, because the file is damaged: {names}</p>'
-    nothing = "" if items else "<p>This assignment has nothing to grade by hand.</p>"
+    if faults := session.faults(overrides):
+        rows = "".join(f"<li>{line(fault)}</li>" for fault in faults)
+        broken += (
+            '<div class="problem"><p>These rows of <code>overrides.csv</code> don’t count as they'
+            f" stand:</p><ul>{rows}</ul></div>"
+        )
+    nothing = "" if sections else "<p>This assignment has nothing to grade by hand.</p>"
     title = line(session.assignment or "Grading")
     body = f"""<header class="bar-top">
 <p class="progress"><strong id="progress"></strong> · <span id="state" role="status"></span></p>
@@ -240,6 +322,22 @@ def page(session: Session, nonce: str, blind: bool = False) -> str:
     return document(f"{title} – grading by hand", body + tail, css, policy)
 
 
+def _asked(question: Mapping[str, Any]) -> str:
+    """Return the question and its mark scheme, to stand beside the answers."""
+    parts = []
+    if question.get("question"):
+        parts.append(f"<h3>Question</h3>\n{asked(question['question'])}")
+    if question.get("scheme"):
+        title = "Answer in the source" if question.get("is_answer") else "Mark scheme"
+        parts.append(f"<h3>{title}</h3>\n{asked(question['scheme'])}")
+    if not parts:
+        return ""
+    label = "Question and mark scheme"
+    return (
+        f'<div class="asked" role="group" aria-label="{label}" tabindex="0">{"".join(parts)}</div>'
+    )
+
+
 def _card(card: Card, number: int, place: int, overrides: given.Overrides, blind: bool) -> str:
     now = says(overrides.of(card.student, card.item))
     name, facts = f"Answer {place}", ""
@@ -248,11 +346,20 @@ def _card(card: Card, number: int, place: int, overrides: given.Overrides, blind
         earned, most = map(show, card.automatic)
         name = f"<bdi>{line(card.name)}</bdi>"
         facts = f' <span class="quiet">{known_as}tests: {earned} of {most}</span>'
+    if card.absent:
+        facts += f' <span class="quiet why">{card.absent}: 0 points</span>'
+    wrote = answer({"answer": card.answer, "manual": True}, "the answer")
+    if card.lacks:
+        wrote += (
+            f'<p class="lacks">The notebook holds {card.lacks} here: it wasn’t run before it was'
+            " saved, or what it showed is too large.</p>"
+        )
+    state = " data-absent" if card.absent else ""
     load = '<div class="outputs" data-load></div>' if card.shows else ""
     most = show(card.points)
-    return f"""<article class="task" data-card="{number}" data-most="{most}">
+    return f"""<article class="task" data-card="{number}" data-most="{most}"{state}>
 <h3>{name}{facts}</h3>
-{answer({"answer": card.answer, "manual": True}, "the answer")}
+{"" if card.absent else wrote}
 {load}
 <div class="given">
 <label>Points <span class="quiet">of {most}</span>

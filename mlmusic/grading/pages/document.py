@@ -17,6 +17,8 @@ from typing import Any
 from mlmusic.grading.pages import untrusted
 
 MOST_OUTPUT = 4_000_000  # characters that all outputs of a page may take
+_MEDIA = re.compile(r"<(?:img|audio|svg|video|canvas|iframe)\b|!\[", re.I)
+MOST_LINES = 8  # of an instructor's code that a page shows at once
 # A line that prose doesn't have: a definition, an import, an assignment or a call by itself.
 _CODE = re.compile(
     r"^[ \t]*(?:(?:def|class)\s+\w+.*:|import\s+[\w.]+|from\s+[\w.]+\s+import\b.*"
@@ -103,8 +105,53 @@ def answer(task: Mapping[str, Any], where: str = "your answer") -> str:
     if not source.strip():
         return '<p class="quiet">There is no answer to this task in the notebook.</p>'
     if not task.get("manual") or _is_code(source):
-        return f'<pre class="code" tabindex="0"><code>{untrusted.code(source)}</code></pre>'
+        return _code(source)
     return f'<div class="prose">{untrusted.markdown(source, where)}</div>'
+
+
+def asked(parts: Sequence[Mapping[str, Any]]) -> str:
+    """Return what an instructor wrote, text and code in its order, as HTML; long code is folded."""
+    return "\n".join(
+        _instructors_code(str(part["text"]))
+        if part["kind"] == "code"
+        else f'<div class="prose">{untrusted.markdown(str(part["text"]), "the assignment")}</div>'
+        for part in parts
+    )
+
+
+def _instructors_code(source: str) -> str:
+    lines = source.count("\n") + 1
+    if lines <= MOST_LINES:
+        return _code(source)
+    return f"<details><summary>{lines} lines of code</summary>{_code(source)}</details>"
+
+
+def unsaved(task: Mapping[str, Any], expected: str) -> str:
+    """Say what a notebook lacks that its cells would have shown; "" if nothing is amiss.
+
+    Parameters
+    ----------
+    task : mapping
+        An item that is graded by hand, with its ``answer`` and ``outputs``.
+    expected : str
+        What it shows when everything was run: "picture", "picture or sound" or "".
+    """
+    if not expected or not str(task.get("answer") or "").strip():
+        return ""
+    if any(map(_is_media, task.get("outputs") or ())):
+        return ""
+    return f"no saved {expected}"
+
+
+def _is_media(output: Mapping[str, Any]) -> bool:
+    mime = str(output.get("mime", ""))
+    return mime.startswith("image/") or (
+        mime in ("text/html", "text/markdown") and bool(_MEDIA.search(str(output.get("data", ""))))
+    )
+
+
+def _code(source: str) -> str:
+    return f'<pre class="code" tabindex="0"><code>{untrusted.code(source)}</code></pre>'
 
 
 def _is_code(source: str) -> bool:

@@ -12,13 +12,14 @@ import os
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from mlmusic.grading import overrides as by_hand
 from mlmusic.grading.limits import Limits
 from mlmusic.grading.overrides import Overrides, show
-from mlmusic.grading.pages import untrusted
-from mlmusic.grading.pages.document import Outputs, answer, document, line, style
+from mlmusic.grading.pages import untrusted, wording
+from mlmusic.grading.pages.document import Outputs, answer, document, line, style, unsaved
 
 MOST_MESSAGE = 2_000
 
@@ -41,6 +42,11 @@ _FLAGS = {
     "cell error": "One of your cells ended in an error, so what comes after it in that cell was"
     " left out.",
 }
+_CELL_ERRORS = (
+    "{} of your cells ended in an error, so what comes after it in those cells was left out."
+)
+# Flags of what left nothing to grade.
+_NOTHING = ("unreadable", "not a notebook", "wrong notebook", "grader", "sandbox", "died")
 # Flags whose detail is about the student's own cells; of others a detail might say too much.
 _DETAILED = ("cell error", "ignored command", "retyped")
 
@@ -49,6 +55,7 @@ def page(
     result: Mapping[str, Any],
     overrides: Overrides | None = None,
     assignment_title: str | None = None,
+    shows: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """Return a student's feedback as one HTML document.
 
@@ -60,6 +67,9 @@ def page(
         Points and comments given by hand.
     assignment_title : str, optional
         What the page is called; by default the assignment's name.
+    shows : mapping of str to str, optional
+        For an item that is graded by hand, what its cells show, such as "picture": where the
+        notebook has none, the page says so.
 
     Returns
     -------
@@ -78,15 +88,17 @@ def page(
     known_as = f' <span class="quiet">({student})</span>' if student not in ("", who) else ""
     titles = task_titles(result["tasks"])
     outputs = Outputs("your notebook")
+    graded = not _is_blank(result)
     body = [
         f'<header><p class="kind">Feedback</p><h1>{title}</h1>',
         f'<p class="who"><bdi>{who}</bdi>{known_as}</p>{_score(result)}</header>',
         _comment(result),
         _notes(result.get("flags", ())),
-        _overview(result["tasks"], titles),
+        _overview(result["tasks"], titles, graded),
         *(
-            _task(task, f"task-{place}", title, result, outputs)
+            _task(task, f"task-{place}", title, result, outputs, shows)
             for place, (task, title) in enumerate(zip(result["tasks"], titles, strict=True), 1)
+            if graded
         ),
         _footer(result),
     ]
@@ -99,13 +111,14 @@ def write(
     result: Mapping[str, Any],
     overrides: Overrides | None = None,
     assignment_title: str | None = None,
+    shows: Mapping[str, str] = MappingProxyType({}),
 ) -> Path:
     """Write `page` to a file, in one step; its folder is made if need be.
 
     Raises what `page` raises, and OSError if the file can't be written.
     """
     path = Path(path)
-    text = page(result, overrides, assignment_title)
+    text = page(result, overrides, assignment_title, shows)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     try:
@@ -162,17 +175,36 @@ def _comment(item: Mapping[str, Any]) -> str:
 
 def _notes(flags: Sequence[Mapping[str, Any]]) -> str:
     """Return the flags that concern the student, each once."""
-    notes = {}
+    details: dict[str, list[str]] = {}
     for flag in flags:
-        kind = flag.get("kind")
-        if kind not in _FLAGS:
-            continue
-        detail = str(flag.get("detail") or "") if kind in _DETAILED else ""
-        words = f'<br><span class="detail">{untrusted.text(detail, 300)}</span>' if detail else ""
-        notes[f"<li>{_FLAGS[kind]}{words}</li>"] = None
+        if flag.get("kind") in _FLAGS:
+            details.setdefault(flag["kind"], []).append(str(flag.get("detail") or ""))
+    notes = {}
+    for kind, texts in details.items():
+        told = _FLAGS[kind]
+        if kind == "cell error" and len(set(texts)) > 1:
+            told = _CELL_ERRORS.format(len(set(texts)))
+        lines = wording.folded(filter(None, texts)) if kind in _DETAILED else []
+        words = "".join(
+            f'<br><span class="detail">{untrusted.text(each, 300)}</span>' for each in lines
+        )
+        notes[f"<li>{told}{words}</li>"] = None
     if not notes:
         return ""
     return f"<section><h2>Good to know</h2>\n<ul>{''.join(notes)}</ul></section>"
+
+
+def _is_blank(result: Mapping[str, Any]) -> bool:
+    """Whether there was nothing to grade: the note at the top says all that there is to say."""
+    tasks = result["tasks"]
+    tests = [test for task in tasks for test in task["tests"]]
+    if not any(flag.get("kind") in _NOTHING for flag in result.get("flags", ())):
+        return False
+    if any(str(task.get("answer") or "").strip() or task["score"] != 0 for task in tasks):
+        return False
+    return not any("by_hand" in item for item in (*tasks, *tests)) and all(
+        test["outcome"] in ("not run", "missing") for test in tests
+    )
 
 
 def _state(task: Mapping[str, Any]) -> tuple[str, str]:
@@ -183,12 +215,18 @@ def _state(task: Mapping[str, Any]) -> tuple[str, str]:
         return "full", "✓ full marks"
     if task["score"] > 0:
         return "part", "◐ in part"
-    outcomes = {test["outcome"] for test in task["tests"] if not test["hidden"]}
+    outcomes = {_outcome(test) for test in task["tests"] if not test["hidden"]}
     if outcomes == {"not run"}:
         return "none", "○ not graded"
     if outcomes == {"missing"} or not str(task.get("answer") or "").strip():
         return "none", "○ not answered"
     return "none", "○ not yet"
+
+
+def _outcome(test: Mapping[str, Any]) -> str:
+    """Return a test's outcome; a stub that was called is a missing answer."""
+    unwritten = test["outcome"] == "error" and wording.is_unwritten(str(test.get("message") or ""))
+    return "missing" if unwritten else test["outcome"]
 
 
 def task_titles(tasks: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -200,19 +238,22 @@ def task_titles(tasks: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def _overview(tasks: Sequence[Mapping[str, Any]], titles: Sequence[str]) -> str:
+def _overview(
+    tasks: Sequence[Mapping[str, Any]], titles: Sequence[str], graded: bool = True
+) -> str:
     if not tasks:
         return ""
     rows = []
     for place, (task, title) in enumerate(zip(tasks, titles, strict=True), 1):
-        kind, words = _state(task)
+        kind, words = _state(task) if graded else ("none", "○ not graded")
+        name = f'<a href="#task-{place}">{title}</a>' if graded else title
         rows.append(
-            f'<tr><th scope="row"><a href="#task-{place}">{title}</a></th>'
+            f'<tr><th scope="row">{name}</th>'
             f'<td class="{kind}">{words}</td>'
             f'<td class="points">{_points(task["score"], task["points"])}</td></tr>'
         )
     note = ""
-    if any(test["hidden"] for task in tasks for test in task["tests"]):
+    if graded and any(test["hidden"] for task in tasks for test in task["tests"]):
         note = (
             '<p class="quiet">Hidden tests try your answer on material that isn’t in the notebook,'
             " and only tell whether it passed.</p>"
@@ -227,7 +268,12 @@ def _overview(tasks: Sequence[Mapping[str, Any]], titles: Sequence[str]) -> str:
 
 
 def _task(
-    task: Mapping[str, Any], anchor: str, title: str, result: Mapping[str, Any], outputs: Outputs
+    task: Mapping[str, Any],
+    anchor: str,
+    title: str,
+    result: Mapping[str, Any],
+    outputs: Outputs,
+    shows: Mapping[str, str],
 ) -> str:
     kind, words = _state(task)
     given = task.get("by_hand", {}).get("points") is not None
@@ -241,11 +287,23 @@ def _task(
         _comment(task),
     ]
     if task["tests"]:
-        limits = _limits(result)
-        rows = "\n".join(_check(test, limits) for test in task["tests"])
-        parts.append(f'<h3>Tests</h3>\n<ul class="checks">{rows}</ul>')
+        limits, answered = _limits(result), bool(str(task.get("answer") or "").strip())
+        rows = "\n".join(_check(test, limits, answered, not given) for test in task["tests"])
+        about = ""
+        if given:
+            about = (
+                '<p class="quiet">Your instructor gave the points of this task by hand. What the'
+                " tests found doesn’t count.</p>"
+            )
+        parts.append(f'<h3>Tests</h3>\n{about}<ul class="checks">{rows}</ul>')
     parts.append(f"<h3>What you wrote</h3>\n{answer(task)}")
-    if shown := outputs.show(task.get("outputs", ()), task["title"]):
+    shown = outputs.show(task.get("outputs", ()), task["title"])
+    if lacks := unsaved(task, shows.get(task["id"], "")):
+        shown += (
+            f'<p class="quiet">Your notebook holds {lacks} here: it wasn’t run before it was saved,'
+            " or what it showed is too large.</p>"
+        )
+    if shown:
         parts.append(f"<h3>What your notebook showed</h3>\n{shown}")
     return "\n".join(part for part in parts if part) + "</section>"
 
@@ -257,33 +315,51 @@ def _limits(result: Mapping[str, Any]) -> Limits:
         return Limits()
 
 
-def _check(test: Mapping[str, Any], limits: Limits) -> str:
+def _check(test: Mapping[str, Any], limits: Limits, answered: bool, counts: bool) -> str:
     """Return a test: what a visible one says, and of a hidden one only whether it passed."""
-    passed = test["outcome"] == "passed"
-    words = "✓ passed" if passed else "✗ not passed"
+    given = test.get("by_hand", {}).get("points") is not None
+    full = test["score"] >= test["points"] if given else test["outcome"] == "passed"
+    kind, words = ("full", "✓ passed") if full else ("none", "✗ not passed")
+    if given:  # its points say how good it is, whatever the test found
+        words = "✓ full points" if full else "✗ no points"
+        if 0 < test["score"] < test["points"]:
+            kind, words = "part", "◐ in part"
     facts = ["hidden test"] if test["hidden"] else []
-    facts.append(_points(test["score"], test["points"]))
-    if test.get("by_hand", {}).get("points") is not None:
+    if counts:
+        facts.append(_points(test["score"], test["points"]))
+    if given:
         facts.append("given by hand")
-    more = "" if passed or test["hidden"] else _what_it_says(test, limits)
+    told = not full and not test["hidden"] and test["outcome"] != "passed"
+    more = _what_it_says(test, limits, answered) if told else ""
     return (
-        f'<li class="{"full" if passed else "none"}"><p><b>{words}</b> <code>{line(test["id"])}'
-        f'</code><span class="quiet"> · {" · ".join(facts)}</span></p>{more}{_comment(test)}</li>'
+        f'<li class="{kind}"><p><b>{words}</b> <code>{line(test["id"])}'
+        f"</code>{_aside(facts)}</p>{more}{_comment(test)}</li>"
     )
 
 
-def _what_it_says(test: Mapping[str, Any], limits: Limits) -> str:
+def _aside(facts: Sequence[str]) -> str:
+    return f'<span class="quiet"> · {" · ".join(facts)}</span>' if facts else ""
+
+
+def _what_it_says(test: Mapping[str, Any], limits: Limits, answered: bool) -> str:
     """Return why a visible test didn't pass: in its own words, or in kind ones."""
-    outcome = test["outcome"]
-    message = untrusted.text(str(test.get("message") or "").strip(), MOST_MESSAGE)
+    outcome, said = test["outcome"], str(test.get("message") or "").strip()
+    if outcome == "error":
+        if wording.is_unwritten(said):
+            said = wording.tidy(said)
+            return f'<p class="help">{untrusted.text(said[0].upper() + said[1:])}.</p>'
+        said = wording.tidy(said)
+    message = untrusted.text(said, MOST_MESSAGE)
     words = {
         "timeout": f"Your function ran for more than {show(limits.call)} seconds and was stopped."
         " Is there a loop that never ends?",
         "died": "Your code ended the Python that ran it: it called exit(), or it needed more memory"
         f" than there is ({show(limits.memory / 2**30)} GB).",
-        "missing": "There is nothing to check yet: this task has no answer.",
+        "missing": "What this check needs isn’t there. Has it another name in your answer?"
+        if answered
+        else "There is nothing to check yet: this task has no answer.",
         "not run": "This check could not be run.",
-        "error": "Your code ended in an error:",
+        "error": "Your code ended in an error:" if said else "Your code ended in an error.",
     }.get(outcome, "")
     if outcome == "failed" and not message:
         words = "What the check expects isn’t so yet; it is the cell below your answer."

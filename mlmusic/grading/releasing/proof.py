@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mlmusic.grading.releasing import names
+from mlmusic.grading.releasing import names, validation
+from mlmusic.grading.source.assignment import Assignment
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -43,7 +44,7 @@ class Proof:
     faults : list of str
         What stands against its release, one line each.
     weak : list of str
-        Tests that give points to a cheap answer, one line each.
+        Tests that give points to a cheap answer, and answers that nothing grades, one line each.
     """
 
     faults: list[str]
@@ -99,7 +100,7 @@ def prove(source: bytes, name: str, released: NotebookNode, sandbox: str = "auto
             )
         if faults:
             return Proof(faults, [])
-        gained: dict[str, list[str]] = {name: [] for name in places}
+        gained: dict[str, list[str]] = {test: [] for test in places}
         for kind in CHEAP:
             result = worker.mark(_bytes(cheap(original, released, kind)), SEEDS[0])
             for test in _gained(result):
@@ -110,7 +111,9 @@ def prove(source: bytes, name: str, released: NotebookNode, sandbox: str = "auto
             for test, kinds in gained.items()
             if kinds
         ]
-        return Proof([], weak)
+        tasks = Assignment.from_bytes(source, name).tasks
+        by_hand = {answer for task in tasks for answer in task.graded}
+        return Proof([], validation.ungraded(original, by_hand) + weak)
     finally:
         worker.close()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -127,6 +127,49 @@ def stubs(released: NotebookNode) -> list[str]:
             found.append(
                 f"{Cell(number, node)} isn't valid Python without its solution ({reason(error)}): "
                 "move the markers"
+            )
+    return found
+
+
+def ungraded(notebook: NotebookNode, by_hand: Container[str]) -> list[str]:
+    """Name the answers that nothing grades: a student could leave them out and lose no point.
+
+    Parameters
+    ----------
+    notebook : NotebookNode
+        A source without faults.
+    by_hand : container of str
+        The grade_ids of the answers that a person grades.
+    """
+    cells = [Cell(number, node) for number, node in enumerate(notebook.cells, start=1)]
+    trees = {cell.number: names.parse(cell.source) for cell in cells if cell.is_code}
+    tests = [trees[cell.number] for cell in cells if cell.is_test]
+    if any(map(names.is_open, trees.values())):
+        return []  # tests may reach anything
+    tested = {name for tree in tests for name in names.used(tree) | names.words_in_texts(tree)}
+    statements = [
+        (names.defined(part), names.used(part))
+        for cell in cells
+        if cell.is_code and not cell.is_test
+        for part in (ast.Module([statement], []) for statement in trees[cell.number].body)
+    ]
+    size = -1
+    while size != len(tested):  # and what that uses in turn
+        size = len(tested)
+        for defined, used in statements:
+            if (defined or used) & tested:
+                tested |= used - names.PROVIDED
+    found = []
+    for cell in cells:
+        if not cell.is_answer or not cell.is_code or cell.is_graded:
+            continue
+        defined = names.defined(trees[cell.number])
+        touched = defined or names.used(trees[cell.number]) - names.PROVIDED
+        if not touched & tested and cell.marks["grade_id"] not in by_hand:
+            found.append(
+                f"{cell} is graded by nothing: no test mentions "
+                f"{', '.join(sorted(defined)) or 'anything of it'}; add a test, "
+                "or give it points to be graded by hand"
             )
     return found
 

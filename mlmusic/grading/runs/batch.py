@@ -6,7 +6,8 @@ graded. It holds
 
 - ``grades.csv``, ``flags.csv``, ``results/`` and ``feedback/``: one row or file a student,
 - ``attempts/``: results that don't count now, of other attempts or of submissions not named again,
-- ``run.json`` and ``solution.json``: the seed, and how the solution itself did,
+- ``run.json`` and ``solution.json``: the seed, what was asked where a person grades, and how the
+  solution itself did,
 - ``overrides.csv``: points given by hand, which is only read here.
 """
 
@@ -28,6 +29,7 @@ from mlmusic.grading.runs.executors import Done, Executor, Job, LocalExecutor, R
 from mlmusic.grading.runs.executors import versions as installed_versions
 from mlmusic.grading.runs.finding import Unreadable
 from mlmusic.grading.runs.order import Order, Stopped, Summary, Watcher
+from mlmusic.grading.runs.questions import questions
 from mlmusic.grading.runs.report import write as write_report
 from mlmusic.grading.runs.store import Store, locked, read_json
 
@@ -130,7 +132,7 @@ class _Batch:
 
     def run(self) -> Summary:
         """Do everything, in order."""
-        overrides.read(self.out / "overrides.csv")  # a mistake there is better known now
+        self._check_overrides()
         order, name = self.order, self.assignment.name
         before = read_json(self.out / "run.json")
         if before.get("assignment", name) != name:
@@ -179,6 +181,15 @@ class _Batch:
         slow = tuple(sorted(self.slow, key=lambda pair: -pair[1]))
         return Summary(self.graded, kept, report, self.assignment.points, self.seed, slow)
 
+    def _check_overrides(self) -> None:
+        """Raise ValueError for a mistake in overrides.csv: it is better known now."""
+        given = overrides.read(self.out / "overrides.csv")
+        most = {
+            item.id: item.points for task in self.assignment.tasks for item in (*task.tests, task)
+        }
+        for mistake in overrides.too_many(given, most):
+            raise ValueError(mistake)
+
     def _asked(self, groups: list[list[Submission]]) -> dict[str, bool | None]:
         """Say of each submission whether it is to be graded: True, not now, or, None, not at all.
 
@@ -215,6 +226,7 @@ class _Batch:
             "seed": self.seed,
             "source_sha256": self.assignment.sha256,
             "tasks": [task.id for task in self.assignment.tasks],
+            "by_hand": questions(self.assignment),
         }
 
     def _is_good(self, result: Mapping[str, Any], sha256: str) -> bool:

@@ -126,10 +126,12 @@ def collect(
         for entry in find(path, avoid, refused):
             entries.setdefault(entry.parts, entry)  # named twice: found once
     found = sorted(entries.values(), key=lambda entry: entry.parts)
-    owners = schemes.owners([e.parts for e in found], assignment, [e.given for e in found])
+    # A hidden notebook isn't graded, so it tells nothing about the scheme either.
+    names = [(*e.parts[:-1], f"{e.name}.hidden") if e.hidden else e.parts for e in found]
+    owners = schemes.owners(names, assignment, [e.given for e in found])
     pairs = [(e, owner) for e, owner in zip(found, owners, strict=True) if owner]
-    notebooks = [pair for pair in pairs if schemes.is_notebook(pair[0].name)]
-    others = [pair for pair in pairs if not schemes.is_notebook(pair[0].name)]
+    notebooks = [pair for pair in pairs if _is_graded(pair[0])]
+    others = [pair for pair in pairs if not _is_graded(pair[0])]
     submissions = _submissions(notebooks)
     submissions += _instead(others, submissions, flags)
     return sorted(submissions, key=lambda one: one.name), flags
@@ -210,7 +212,7 @@ def _instead(
         first, owner = group[0]
         files = _listed([entry.name for entry, _ in group])
         if student in submission_of:
-            if owner.lms:
+            if owner.lms or any(entry.hidden for entry, _ in group):
                 detail = f"also handed in, and not looked at: {files}"
                 flags.append(Flag(submission_of[student], student, "not a notebook", detail))
             continue
@@ -222,11 +224,16 @@ def _instead(
         )
     for entry in loose[:_MANY]:
         kind = "unreadable" if entry.fault else "not a notebook"
-        detail = entry.fault or f"{'/'.join(entry.parts[entry.given :])}: nobody's grade"
-        flags.append(Flag("", "", kind, detail))
+        name = "/".join(entry.parts[entry.given :])
+        reason = entry.fault or "nobody's grade"
+        flags.append(Flag("", "", kind, f"{name}: {reason}"))
     if len(loose) > _MANY:
         flags.append(Flag("", "", "not a notebook", f"and {len(loose) - _MANY} more files"))
     return instead
+
+
+def _is_graded(entry: Entry) -> bool:
+    return schemes.is_notebook(entry.name) and not entry.hidden
 
 
 def _printable(name: str) -> str:

@@ -27,6 +27,7 @@ MAX_MEMBERS = 100_000
 _ZIPS = 2  # a class's zip, and in it the zip that a student handed in
 
 _JUNK = re.compile(r"\.|~\$|(__MACOSX|__pycache__|Thumbs\.db|desktop\.ini|timestamp\.txt)$", re.I)
+_HIDDEN = re.compile(r"\.(?!_)")  # ._ada.ipynb is what macOS keeps beside ada.ipynb
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, KeyError)
 
 
@@ -51,6 +52,9 @@ class Entry:
         Returns its bytes, or raises `Unreadable`.
     fault : str
         Why it can't be what it seems to be: for a zip that can't be opened.
+    hidden : bool
+        Whether it is a notebook whose name begins with a dot: somebody ought to know, since file
+        managers show none.
     """
 
     parts: tuple[str, ...]
@@ -58,6 +62,7 @@ class Entry:
     time: float
     read: Callable[[], bytes] = field(compare=False)
     fault: str = ""
+    hidden: bool = False
 
     @property
     def name(self) -> str:
@@ -148,9 +153,10 @@ def _folder(
         for name in files:
             path = os.path.join(folder, name)
             real = os.path.realpath(path)
-            if _JUNK.match(name) or real in avoid:
-                continue
             where = (*parts, *below, _text(name))
+            hidden = _is_hidden(where[-1])
+            if (_JUNK.match(name) and not hidden) or real in avoid:
+                continue
             if os.path.islink(path) and not Path(real).is_relative_to(root):
                 yield _broken(where, len(parts), "a link out of the folder, which isn't followed")
                 continue
@@ -160,7 +166,8 @@ def _folder(
                 yield _broken(where, len(parts), _reason(error))
                 continue
             if stat.S_ISREG(status.st_mode):
-                yield Entry(where, len(parts), status.st_mtime, _File(path))
+                found = Entry(where, len(parts), status.st_mtime, _File(path))
+                yield _passed_over(found) if hidden else found
             else:
                 yield _broken(where, len(parts), "not a file but a pipe, a socket or a device")
 
@@ -216,6 +223,14 @@ class _Nothing:
         raise Unreadable(self.fault)
 
 
+def _is_hidden(name: str) -> bool:
+    return bool(_HIDDEN.match(name)) and schemes.is_notebook(name)
+
+
+def _passed_over(entry: Entry) -> Entry:
+    return replace(entry, hidden=True, fault="a hidden file, not graded: rename it if it should be")
+
+
 def _broken(parts: tuple[str, ...], given: int, fault: str, time: float = 0.0) -> Entry:
     return Entry(parts, given, time, _Nothing(fault), fault)
 
@@ -252,7 +267,10 @@ def _unpacked(entry: Entry, levels: int) -> Iterator[Entry]:
     total, empty = 0, True
     for index, member in enumerate(members):
         names = _member_names(member)
-        if member.is_dir() or not names or any(map(_JUNK.match, names)):
+        if member.is_dir() or not names or any(map(_JUNK.match, names[:-1])):
+            continue
+        hidden = _is_hidden(names[-1])
+        if _JUNK.match(names[-1]) and not hidden:
             continue
         empty = False
         parts, time = (*entry.parts, *names), _member_time(member)
@@ -265,6 +283,9 @@ def _unpacked(entry: Entry, levels: int) -> Iterator[Entry]:
             yield _broken(parts, entry.given, "a link, which isn't followed", time)
         else:
             found = Entry(parts, entry.given, time, _Member(entry.read, index))
+            if hidden:
+                yield _passed_over(found)
+                continue
             yield from _unpacked(found, levels - 1)
     if empty:
         yield _broken(entry.parts, entry.given, "an empty zip", entry.time)

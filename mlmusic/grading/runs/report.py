@@ -9,10 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from mlmusic.grading import files, overrides
-from mlmusic.grading.pages import feedback
+from mlmusic.grading.pages import feedback, wording
 from mlmusic.grading.runs.collect import Flag
 from mlmusic.grading.runs.formats import FORMULA, flags_csv, grades_csv, number, slim
 from mlmusic.grading.runs.store import locked, read_json
+
+# Flags that no run has to wait for: nobody can do anything about an answer that isn't there.
+NOTES = frozenset({"not answered"})
+# Outcomes of tests that are flagged like the same fault of a cell.
+_OUTCOMES = ("timeout", "died")
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Report:
     median : float
         The median of their scores.
     flags : tuple of Flag
-        The rows of flags.csv.
+        The rows of flags.csv that ask for somebody's look: all but those of `NOTES`.
     """
 
     rows: int
@@ -60,11 +65,14 @@ def write(out: Path, flags: Sequence[Flag], *, pages: bool) -> Report:
         If overrides.csv has a mistake; the message names the line.
     """
     given = overrides.read(out / "overrides.csv")
+    about = read_json(out / "run.json")
+    shows = {item: asked["shows"] for item, asked in about.get("by_hand", {}).items()}
     found: list[dict[str, Any]] = []
     for path in sorted((out / "results").glob("*.json")):
         result = read_json(path)
         if pages:
-            feedback.write(out / "feedback" / f"{path.stem}.html", result, given)
+            page = out / "feedback" / f"{path.stem}.html"
+            feedback.write(page, result, given, shows=shows)
         found.append(slim(result))
     found.sort(key=lambda result: result["submission"])
     rows = [
@@ -73,19 +81,19 @@ def write(out: Path, flags: Sequence[Flag], *, pages: bool) -> Report:
     ]
     flags = [*flags, *(Flag("", "", "override", line) for line in overrides.unknown(given, found))]
     for result in found:
-        flags += _flags(result)
+        flags += _flags(result, given)
     flags.sort(key=lambda flag: flag.submission)
-    files.write(out / "grades.csv", grades_csv(rows, read_json(out / "run.json")["tasks"]))
+    files.write(out / "grades.csv", grades_csv(rows, about["tasks"]))
     files.write(out / "flags.csv", flags_csv(flags))
     return Report(
         rows=len(rows),
         waiting=sum(bool(totals.waiting) for _, _, totals in rows),
         median=statistics.median(totals.score for _, _, totals in rows),
-        flags=tuple(flags),
+        flags=tuple(flag for flag in flags if flag.kind not in NOTES),
     )
 
 
-def _flags(result: Mapping[str, Any]) -> Iterator[Flag]:
+def _flags(result: Mapping[str, Any], given: overrides.Overrides) -> Iterator[Flag]:
     """Return what a result says, a row for each kind."""
     submission, student = result["submission"], result["student"]
     if submission.startswith(FORMULA) or student.startswith(FORMULA):
@@ -93,9 +101,29 @@ def _flags(result: Mapping[str, Any]) -> Iterator[Flag]:
         yield Flag(submission, student, "name", detail)
     details: dict[str, list[str]] = {}
     for flag in result["flags"]:
+        if flag["kind"] == "not answered" and _is_settled(student, flag["detail"], given):
+            continue
         details.setdefault(flag["kind"], []).append(flag["detail"])
+    for kind in _OUTCOMES:
+        if texts := _told_by_tests(result, kind):
+            details.setdefault(kind, []).extend(texts)
     for kind, texts in details.items():
-        yield Flag(submission, student, kind, "; ".join(texts))
+        yield Flag(submission, student, kind, "; ".join(wording.folded(texts)))
+
+
+def _is_settled(student: str, item: str, given: overrides.Overrides) -> bool:
+    """Whether somebody gave points for an item."""
+    row = given.of(student, item)
+    return row is not None and row.points is not None
+
+
+def _told_by_tests(result: Mapping[str, Any], outcome: str) -> list[str]:
+    """Return what the tests of an outcome say, each with the tests that say it."""
+    tests: dict[str, list[str]] = {}
+    for test in (test for task in result["tasks"] for test in task["tests"]):
+        if test["outcome"] == outcome:
+            tests.setdefault(test["message"], []).append(test["id"])
+    return [f"{message} ({', '.join(names)})".lstrip() for message, names in tests.items()]
 
 
 def renew(out: Path) -> str:

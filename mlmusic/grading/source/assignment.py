@@ -95,6 +95,9 @@ class Task:
         What the answer has to define.
     tests : tuple of Test
         Its tests, in order.
+    graded : tuple of str
+        The ids of the code cells that a person grades with it: its own, and for a nbgrader task
+        the answers beside it that no test mentions.
     """
 
     id: str
@@ -103,6 +106,7 @@ class Task:
     manual: bool
     names: tuple[str, ...] = ()
     tests: tuple[Test, ...] = ()
+    graded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -231,21 +235,34 @@ def _answers(program: Iterable[SourceCell]) -> dict[str, Answer]:
     return found
 
 
-def _tasks(program: Iterable[SourceCell]) -> tuple[Task, ...]:
-    """Group tests with the nearest answer above them."""
+def _tasks(program: list[SourceCell]) -> tuple[Task, ...]:
+    """Group tests with the nearest answer above them, and other answers with a nbgrader task."""
+    tested = {name for cell in program if cell.role == "test" for name in cell.names.mentioned}
     tasks: dict[str, Task] = {}
     title = ""
     answer: Task | None = None
+    waiting: tuple[str, ...] = ()  # answers that nothing grades so far
+    asking = ""  # a task that may be answered further down
     for cell in program:
+        names = tuple(sorted(cell.names.bound - cell.names.imported))
         if cell.kind == "markdown":
             title = heading(cell.released) or title
-        if cell.role in ("manual", "task"):
-            names = tuple(sorted(cell.names.bound - cell.names.imported))
-            tasks[cell.id] = Task(cell.id, title or cell.id, cell.points, True, names)
+        if cell.role == "manual":
+            own = (cell.id,) if cell.kind == "code" else ()
+            tasks[cell.id] = Task(cell.id, title or cell.id, cell.points, True, names, graded=own)
+        elif cell.role == "task":
+            tasks[cell.id] = Task(cell.id, title or cell.id, cell.points, True, graded=waiting)
+            asking, waiting = "" if waiting else cell.id, ()
         elif cell.role == "answer":
-            names = tuple(sorted(cell.names.bound - cell.names.imported))
             answer = Task(cell.id, title or cell.id, 0.0, False, names)
+            if not tested & set(names):
+                if asking:
+                    task = tasks[asking]
+                    tasks[asking] = replace(task, graded=(*task.graded, cell.id))
+                else:
+                    waiting += (cell.id,)
         elif cell.role == "test":
+            asking = ""
             task = answer or Task(cell.id, title or cell.id, 0.0, False)
             task = tasks.get(task.id, task)
             test = Test(
@@ -259,7 +276,11 @@ def _tasks(program: Iterable[SourceCell]) -> tuple[Task, ...]:
             tasks[task.id] = replace(
                 task, points=task.points + cell.points, tests=(*task.tests, test)
             )
-    return tuple(tasks.values())
+    with_tests = {task.id for task in tasks.values() if task.tests}
+    return tuple(
+        replace(task, graded=tuple(name for name in task.graded if name not in with_tests))
+        for task in tasks.values()
+    )
 
 
 def heading(markdown: str) -> str:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import inspect
 import re
 import symtable
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 # Cell magics whose body is ordinary code; the others' (%%bash, %%html …) is not Python.
 _BODY_IS_PYTHON = {"time", "timeit", "capture", "prun", "python", "python3", "ipython"}
 _CELL_MAGIC = re.compile(r"\s*%%(\w*)[^\n]*")
+# Python which IPython changes all the same: prompts that were copied along, an indented first line.
+_CHANGED = re.compile(r"\A[ \t]|^(?:>>>|\.\.\.|(?:\[\w*\] ?)?(?:In ?\[| *\.\.\.))", re.MULTILINE)
+_EMPTY = re.compile(r"(?:[^\S\n]*\n)*")
+# Lines that may be commands; IPython reads the whole cell once more for each.
+_COMMAND = re.compile(r"^[ \t]*[%!?,;/]|\?[ \t]*$|=[ \t]*[%!]", re.MULTILINE)
+_MOST_WORK = 1_000_000  # characters that it reads of one cell, again and again: a few seconds
 
 # What an instructor's cell calls to show something. It changes nothing, so it needn't run again.
 _SHOWS = {"print", "display", "play"}
@@ -66,15 +73,37 @@ def python_of(source: str) -> str:
 
     ``%%time`` and its like are taken away from their code; a cell in another language is "".
     """
+    return _read(source)[0]
+
+
+def parse(source: str) -> ast.Module | None:
+    """Parse a cell, IPython's syntax included; None if it isn't code."""
+    return _read(source)[1]
+
+
+def _read(source: str) -> tuple[str, ast.Module | None]:
+    """Return a cell as plain Python, and parsed."""
     magic = _CELL_MAGIC.match(source)
     if magic:
         if magic[1] not in _BODY_IS_PYTHON:
-            return ""
+            return "", parse_python("")
         source = "\n" * magic[0].count("\n") + source[magic.end() :]
-    try:
-        return _transformer().transform_cell(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return source
+    # Most cells are Python already. IPython would take longer than everything else to find out.
+    plain = source[_EMPTY.match(source).end() :]
+    plain += "" if plain.endswith("\n") else "\n"
+    tree = None if _CHANGED.search(plain) else parse_python(plain)
+    if tree is not None:
+        return plain, tree
+    if is_laborious(source):
+        return source, None
+    with contextlib.suppress(SyntaxError, ValueError, RuntimeError, MemoryError):
+        source = _transformer().transform_cell(source)
+    return source, parse_python(source)
+
+
+def is_laborious(source: str) -> bool:
+    """Whether a cell has so many commands that turning them into Python would take too long."""
+    return len(source) * sum(1 for _ in _COMMAND.finditer(source)) > _MOST_WORK
 
 
 @lru_cache(maxsize=1)
@@ -82,12 +111,6 @@ def _transformer():
     from IPython.core.inputtransformer2 import TransformerManager
 
     return TransformerManager()
-
-
-@lru_cache(maxsize=256)  # a cell is looked at from several sides; nobody changes a tree
-def parse(source: str) -> ast.Module | None:
-    """Parse a cell, IPython's syntax included; None if it isn't code."""
-    return parse_python(python_of(source))
 
 
 def parse_python(source: str) -> ast.Module | None:
@@ -123,14 +146,18 @@ def fingerprint(node: ast.AST) -> str:
             docstring.value = text
 
 
-def keys_of(source: str) -> Iterator[str]:
+def keys_of(source: str, read: Callable[[str], ast.Module | None] = parse) -> Iterator[str]:
     """Yield what a cell is recognised by: its text, and its code if it has any.
 
-    Whoever is content with the first saves the parsing: most cells of a submission are as they
-    were handed out.
+    Parameters
+    ----------
+    source : str
+        The cell.
+    read : callable
+        What parses it, if its text doesn't suffice.
     """
     yield f"text:{normalised(source)}"
-    tree = parse(source)
+    tree = read(source)
     if tree is not None and tree.body:
         yield f"code:{fingerprint(tree)}"
 

@@ -2,9 +2,11 @@
 
 import copy
 import json
+import time
 
 import pytest
 
+from mlmusic.grading.marking import answers
 from mlmusic.grading.marking.answers import Finder
 from mlmusic.grading.source.assignment import Assignment
 from mlmusic.grading.source.notebook import read_notebook
@@ -201,10 +203,36 @@ def test_code_in_words_does_not_replace_an_answer(finder, content):
     assert submission.flags == []
 
 
+def test_long_cells_are_left_out_and_named(finder, content, monkeypatch):
+    monkeypatch.setattr(answers, "MAX_CODE", 100)
+    monkeypatch.setattr(answers, "MAX_CODE_IN_ALL", 300)
+    content["cells"][1]["source"] += " " * 100  # the instructor's: known by its text
+    cell_of(content, "add")["source"] = ADD
+    cell_of(content, "five")["source"] = f"x = 5{' ' * 96}"
+    cell_of(content, "why")["source"] = "Why not? " * 50
+    drafts = [("code", f"y{number} = 1{' ' * 90}") for number in range(3)]
+    content["cells"] += made.notebook(*drafts)["cells"]
+    submission = found(finder, content)
+    assert [flag["kind"] for flag in submission.flags] == ["too long"] * 3
+    assert [flag["detail"][:8] for flag in submission.flags] == ["cell 8 h", "cell 17 ", "cell 18 "]
+    assert submission.flags[0]["detail"] == "cell 8 has 101 characters: it was left out"
+    assert "characters of code: it was left out" in submission.flags[1]["detail"]
+    assert [code.strip() for code in own(submission)] == [ADD, "y0 = 1"]
+    assert submission.answers["why"] == ("Why not? " * 50).strip()
+
+
+@pytest.mark.parametrize("fence", ["```python\n" * 10_000, "```\n" * 10_000])
+def test_text_full_of_fences_is_read_at_once(finder, content, fence):
+    cell_of(content, "why")["source"] = fence
+    begin = time.process_time()
+    found(finder, content)
+    assert time.process_time() - begin < 5
+
+
 def test_a_notebook_of_something_else(finder):
     submission = found(finder, made.notebook(("code", "y = 1"), ("markdown", "Hello")))
     assert submission.flags == [
-        {"kind": "wrong notebook", "detail": "none of its cells belongs to scales"}
+        {"kind": "wrong notebook", "detail": "its tasks are not those of scales"}
     ]
     assert found(finder, made.notebook()).flags[0]["kind"] == "wrong notebook"
 

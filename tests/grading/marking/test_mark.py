@@ -1,14 +1,17 @@
 """Submissions get the points that they deserve: every way of testing, and honest oddities."""
 
 import json
+import time
 
 import pytest
 
 from mlmusic.grading.limits import Limits
+from mlmusic.grading.marking.answers import Finder
 from mlmusic.grading.marking.mark import mark, sandbox_options
 from mlmusic.grading.marking.worker import Worker
 from mlmusic.grading.sandbox import Sandbox, SandboxUnavailable
 from mlmusic.grading.source.assignment import Assignment
+from mlmusic.grading.source.notebook import read_notebook
 from tests.grading.marking import made
 from tests.grading.marking.made import kinds, messages, outcomes
 
@@ -550,6 +553,32 @@ def test_what_is_no_notebook_gets_nothing_and_a_flag(small, data):
     result = small.mark(data, 1)
     assert (result["score"], result["points"], kinds(result)) == (0, 4, ["unreadable"])
     assert set(outcomes(result).values()) == {"not run"}
+
+
+LONG = {
+    "20 megabytes": "x = 1\n" * (20_000_000 // 6),
+    "one line of 20 megabytes": f"x = [{'1, ' * (20_000_000 // 3)}]",
+    "commands": "%time x\n" * 50_000,
+    "a command that IPython gives up": "x?\n" * 3_000,
+}
+
+
+@pytest.mark.parametrize("text", LONG.values(), ids=LONG)
+def test_a_cell_that_takes_too_long_to_read_costs_nothing_but_itself(small, text):
+    content = json.loads(made.answered(SMALL, reverse=REVERSE, frequency=text + FREQUENCY))
+    number = next(n for n, c in enumerate(content["cells"], 1) if c["source"].startswith(text))
+    begin = time.process_time()
+    submission = Finder(Assignment.from_bytes(SMALL, "small.ipynb")).find(
+        read_notebook(made.packed(content))
+    )
+    assert time.process_time() - begin < 5  # a tenth of that; they used to take 20 and more
+    assert [flag["kind"] for flag in submission.flags] == ["too long"]
+    result = small.mark(made.packed(content), 1)
+    (flag,) = result["flags"]
+    assert flag["kind"] == "too long"
+    assert flag["detail"].startswith(f"cell {number} has ")
+    assert set(failed(result).values()) == {"frequency is not defined"}
+    assert result["score"] == 2
 
 
 def test_an_empty_notebook_is_the_wrong_one(small):

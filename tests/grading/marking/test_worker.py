@@ -11,10 +11,12 @@ import pytest
 
 from mlmusic.grading.limits import Limits
 from mlmusic.grading.marking import worker as module
+from mlmusic.grading.marking.mark import sandbox_options
 from mlmusic.grading.marking.worker import Worker
 from mlmusic.grading.sandbox import SandboxUnavailable
+from mlmusic.grading.source.assignment import Assignment
 from tests.grading.marking import made
-from tests.grading.marking.made import kinds, messages, outcomes
+from tests.grading.marking.made import kinds, messages, outcomes, solution
 
 SOURCE = made.source(
     *made.cells("""
@@ -137,6 +139,37 @@ def test_it_imports_nothing_from_the_current_folder(tmp_path, monkeypatch):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the folder')")
     with started() as own:
         assert own.mark(made.answered(SOURCE, next=ANSWER), 1)["score"] == 5
+
+
+HIDES_ITS_IMPORTS = made.source(
+    ("code", "import sys"),
+    ("answer", solution("def loaded(name):\n    return name in sys.modules"), {"grade_id": "x"}),
+    (
+        "test",
+        "assert loaded('sys')\n### BEGIN HIDDEN TESTS\n"
+        "import sys\nearly = {'colorsys', 'wave', 'xml.dom.minidom'} & set(sys.modules)\n"
+        "import colorsys, no_such_module_7041\n### END HIDDEN TESTS",
+        {"grade_id": "nothing-there"},
+    ),
+    (
+        "test",
+        "def inner():\n    import wave\n    from xml.dom import minidom\n"
+        "assert not loaded('wave')\n### BEGIN HIDDEN TESTS\n"
+        "assert early == {'colorsys', 'wave', 'xml.dom.minidom'}, early\n"
+        "assert not any(map(loaded, early)), 'the sandbox knows what tests import'\n"
+        "### END HIDDEN TESTS",
+        {"grade_id": "modules"},
+    ),
+)
+
+
+def test_modules_of_tests_are_imported_once_and_on_this_side_only():
+    options = sandbox_options(Assignment.from_bytes(HIDES_ITS_IMPORTS, "x"))
+    assert options["modules"] == ("sys",)
+    with started(HIDES_ITS_IMPORTS) as own:
+        result = own.mark(HIDES_ITS_IMPORTS, 1)
+    assert outcomes(result) == {"nothing-there": "error", "modules": "passed"}
+    assert "no_such_module_7041" in messages(result)["nothing-there"]
 
 
 def test_what_a_test_prints_is_not_an_answer():

@@ -88,6 +88,115 @@ def test_the_page_groups_answers_by_item_and_names_everybody(out):
     assert "<em>eighth notes</em>" in listening and "data:audio" not in html
 
 
+ABOUT = {
+    "tasks": ["answer-1", "explain-fault", "listening"],
+    "by_hand": {
+        "explain-fault": {
+            "question": [
+                {"kind": "markdown", "text": "What is **wrong**?<script>x</script>"},
+                {"kind": "code", "text": "\n".join(f"line_{n} = 1" for n in range(30))},
+                {"kind": "code", "text": "read(odd)"},
+            ],
+            "scheme": [{"kind": "markdown", "text": "1 point: *velocity 0*"}],
+            "is_answer": False,
+            "shows": "picture",
+        },
+        "listening": {
+            "question": [{"kind": "markdown", "text": "Which notes are lost?"}],
+            "scheme": [{"kind": "markdown", "text": "The eighth note."}],
+            "is_answer": True,
+            "shows": "picture or sound",
+        },
+    },
+}
+
+
+def tell(out, **changes):
+    (out / "run.json").write_text(json.dumps(ABOUT | changes))
+    return out
+
+
+def test_the_question_and_its_mark_scheme_stand_beside_the_answers(out):
+    for blind in (False, True):
+        html = page(Session(tell(out)), "n", blind)
+        fault, listening = html.split("<h2>")[1:]
+        text = Reader(fault).text
+        assert "Question What is wrong?<script>x</script> 30 lines of code line_0 = 1" in text
+        assert "read(odd)" in text and "Mark scheme 1 point: velocity 0" in text
+        assert "<em>velocity 0</em>" in fault and fault.count("<details>") == 1
+        text = Reader(listening).text
+        assert "Question Which notes are lost? Answer in the source The eighth note." in text
+        assert listening.index('class="asked"') < listening.index("<article")
+    (out / "run.json").write_text("{")
+    assert 'class="asked"' not in page(Session(out), "n")
+
+
+def test_items_come_in_the_notebooks_order(out):
+    def order(session):
+        return re.findall(r'<h2>.*?<span class="quiet">([\w-]+) ·', page(session, "n", blind=True))
+
+    assert order(Session(out)) == ["explain-fault", "listening"]
+    session = Session(tell(out, tasks=["listening", "explain-fault"]))
+    assert order(session) == ["listening", "explain-fault"]
+    assert order(Session(tell(out, tasks=[]))) == ["explain-fault", "listening"]
+
+
+def test_a_picture_that_was_not_saved_is_told(out):
+    fault, listening = page(Session(tell(out)), "n").split("<h2>")[1:]
+    assert fault.count("The notebook holds no saved picture here: it wasn’t run") == 4
+    assert "no saved" not in listening
+
+
+def unanswered(student, name, kind="", item="listening"):
+    """A result without an answer to an item, or one of a file that nothing could be read from."""
+    mine = result(student, name, answers={item: ""})
+    for task in mine["tasks"]:
+        if task["manual"] and (kind or task["id"] == item):
+            task.update(score=0.0, answer="", outputs=[])
+    mine["flags"] = [{"kind": kind or "not answered", "detail": item}]
+    return mine
+
+
+def test_answers_that_are_not_there_are_set_apart_and_say_why(tmp_path):
+    out = save(
+        tmp_path / "out", result("ada", "Ada"), unanswered("bob", "Bob"),
+        unanswered("cy", "Cy", "unreadable"), unanswered("dee", "Dee", "grader"),
+    )  # fmt: skip
+    html = page(Session(out), "n")
+    listening = html.split("<h2>")[2]
+    assert re.findall("<summary>(.*?)</summary>", html) == [
+        "2 not answered: 0 points each",
+        "3 not answered: 0 points each",
+    ]
+    there, absent = listening.split('<details class="absent">')
+    assert "Ada" in there and "data-absent" not in there
+    assert absent.count("data-absent") == 3 and absent.count('class="points"') == 3
+    text = Reader(absent).text
+    assert "tests: 4 of 17 not answered: 0 points" in text
+    assert "the file could not be read: 0 points" in text
+    assert "the grader failed, grade again: 0 points" in text
+    put(out / "overrides.csv", Override("bob", "listening", 1.0, "On paper."))
+    assert '<details class="absent" open>' in page(Session(out), "n").split("<h2>")[2]
+    assert '<details class="absent">' in page(Session(out), "n").split("<h2>")[1]
+
+
+def test_rows_that_do_not_count_are_told(out):
+    assert "as they stand" not in page(Session(out), "n")
+    (out / "overrides.csv").write_text(
+        "student,item,points,comment\nada,listening,7,\nbela,check-1,3,\nzoe,listening,1,\n"
+        "chen,listning,1,\ndana,listening,1,\nada,explain-fault,,good\n"
+    )
+    text = Reader(page(Session(out), "n")).text
+    assert (
+        "These rows of overrides.csv don’t count as they stand:"
+        " overrides.csv, line 2: 7 points for 'listening' of 'ada', which has 2 at most"
+        " overrides.csv, line 3: 3 points for 'check-1' of 'bela', which has 1 at most"
+        " overrides.csv, line 4: nobody called 'zoe' handed in"
+        " overrides.csv, line 5: no task or test is called 'listning': is it 'listening'? " in text
+    )
+    assert "line 6" not in text and "line 7" not in text
+
+
 def test_without_names_nothing_says_whose_an_answer_is(out):
     html = page(Session(out), "n", blind=True)
     for student, name in CLASS:
@@ -341,6 +450,73 @@ def test_wrong_points_are_told_and_not_saved(served, out, chromium):  # noqa: F8
     box(first).send_keys(Keys.BACKSPACE, "1", Keys.ENTER)
     says(chromium, "1 of 8 graded · ✓ All saved")
     assert box(first).get_attribute("aria-invalid") is None
+
+
+def test_points_that_do_not_count_are_not_graded(served, out, chromium):  # noqa: F811
+    from selenium.webdriver.common.keys import Keys
+
+    (out / "overrides.csv").write_text(
+        "student,item,points,comment\nada,explain-fault,5,\nbela,explain-fault,1,\n"
+    )
+    chromium.get(served().url)
+    says(chromium, "1 of 8 graded · ✗ overrides.csv has points that don’t count")
+    first, second = cards(chromium)[:2]
+    assert "overrides.csv says 5 points, and there are 1 at most: mend it here" in first.text
+    assert box(first).get_attribute("aria-invalid") == "true"
+    assert "graded" in second.get_attribute("class").split()
+    assert "graded" not in first.get_attribute("class").split()
+    chromium.find_element("id", "only").click()
+    assert first.is_displayed() and not second.is_displayed()
+    box(first).send_keys(Keys.BACKSPACE, "1", Keys.ENTER)
+    says(chromium, "2 of 8 graded · ✓ All saved")
+    assert read(out / "overrides.csv").of("ada", "explain-fault").points == 1
+
+
+def test_answers_that_are_not_there_are_done_and_skipped(served, out, chromium):  # noqa: F811
+    from selenium.webdriver.common.keys import Keys
+
+    save(out, unanswered("bela", "Béla Fekete", item="explain-fault"))
+    chromium.get(served().url)
+    says(chromium, "1 of 8 graded (1 not answered) · ✓ All saved")
+    shown = [card for card in cards(chromium) if card.is_displayed()]
+    assert len(shown) == 7
+    box(shown[2]).send_keys("1", Keys.ENTER)
+    assert chromium.switch_to.active_element == box(shown[3]), "over the one that is folded away"
+    says(chromium, "2 of 8 graded (1 not answered)")
+    summary = chromium.find_element("css selector", ".absent summary")
+    summary.send_keys(Keys.ENTER)
+    folded = chromium.find_element("css selector", ".absent [data-card]")
+    assert folded.is_displayed() and "not answered: 0 points" in folded.text
+    box(shown[2]).send_keys(Keys.ENTER)
+    assert chromium.switch_to.active_element == box(folded)
+    box(folded).send_keys("0,5", Keys.ENTER)
+    says(chromium, "2 of 8 graded · ✓ All saved")
+    assert read(out / "overrides.csv").of("bela", "explain-fault").points == 0.5
+    chromium.find_element("id", "only").click()
+    assert not summary.is_displayed()
+    assert chromium.get_log("browser") == []
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+def test_the_question_stays_where_there_is_room(served, out, chromium, width):  # noqa: F811
+    tell(out)
+    size = {"width": width, "height": 700, "deviceScaleFactor": 1, "mobile": False}
+    chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        chromium.get(served().url)
+        last = [card for card in cards(chromium) if card.is_displayed()][3]
+        chromium.execute_script("arguments[0].scrollIntoView({behavior: 'instant'})", last)
+        asked, bar = (
+            chromium.execute_script(
+                "return document.querySelector(arguments[0]).getBoundingClientRect()", what
+            )
+            for what in (".asked", ".bar-top")
+        )
+        wide = chromium.execute_script("return document.documentElement.scrollWidth")
+    finally:
+        chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert wide <= width
+    assert (asked["bottom"] > bar["bottom"]) == (width == 1400)
 
 
 def test_a_conflict_lets_one_choose(served, out, chromium):  # noqa: F811

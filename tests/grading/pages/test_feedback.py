@@ -17,7 +17,14 @@ from mlmusic.grading.pages.document import style
 from mlmusic.grading.pages.feedback import page
 from tests.grading.pages.attacks_on_pages import ATTACKS
 from tests.grading.pages.chromium import chromium, heard, pictures  # noqa: F401
-from tests.grading.pages.example_results import OUTCOMES, SECRET, player, png, result
+from tests.grading.pages.example_results import (
+    OUTCOMES,
+    SECRET,
+    UNFINISHED,
+    player,
+    png,
+    result,
+)
 
 GIVEN = Overrides((
     Override("ada", "listening", 1.5, "You heard the lost note.", 2),
@@ -88,7 +95,7 @@ def test_a_visible_test_speaks_in_its_own_words():
     [
         ("timeout", "", "Your function ran for more than 7.5 seconds and was stopped. Is there a"),
         ("died", "", "it called exit(), or it needed more memory than there is (3 GB)."),
-        ("missing", "", "There is nothing to check yet: this task has no answer."),
+        ("missing", "decode is not defined", "another name in your answer? decode is not defined"),
         ("not run", "the tests took too long", "could not be run. the tests took too long"),
         ("error", "TypeError: <b>", "Your code ended in an error: TypeError: <b>"),
         ("failed", "", "What the check expects isn’t so yet; it is the cell below your answer."),
@@ -100,6 +107,30 @@ def test_each_way_to_fail_is_explained_kindly(outcome, message, said):
     mine["tasks"][1]["tests"][0]["message"] = message
     mine["provenance"]["limits"] = {"call": 7.5, "memory": 3 << 30}
     assert said in task(words(mine), "Task 2: play it backwards")
+
+
+def test_a_task_without_an_answer_has_nothing_to_check():
+    text = words(result(outcomes={"check-2": "missing"}, answers={"answer-2": ""}))
+    told = "check-2 · 0 of 1 There is nothing to check yet: this task has no answer."
+    assert told in task(text, "Task 2: play it backwards")
+
+
+def test_a_stub_that_raises_is_not_answered_and_nothing_dangles():
+    mine = result(outcomes={"check-2": "error", "hidden-2": "error"})
+    told = "your code raised NotImplementedError (line 3 of its cell): "
+    mine["tasks"][1]["tests"][0]["message"] = told
+    mine["tasks"][1]["score"] = 0.0
+    text = words(mine)
+    assert "Task 2: play it backwards ○ not answered 0 of 3" in text
+    assert (
+        "check-2 · 0 of 1 Not answered yet: raises NotImplementedError (line 3 of its cell). ✗ not"
+        in task(text, "Task 2: play it backwards")
+    )
+    mine["tasks"][1]["tests"][0]["message"] = ""
+    assert "Your code ended in an error. ✗" in task(words(mine), "Task 2: play it backwards")
+    mine["tasks"][1]["tests"][0]["message"] = "ValueError:"
+    text = task(words(mine), "Task 2: play it backwards")
+    assert "○ not yet" in text and "Your code ended in an error: ValueError ✗" in text
 
 
 def test_odd_limits_are_no_reason_to_fail():
@@ -139,6 +170,61 @@ def test_flags_speak_to_the_student_and_details_of_tests_stay_out():
     assert words(mine).count("could not be opened as a notebook, so nothing in it was graded") == 1
     assert "secret place" not in words(mine)
     assert "Good to know" not in words(result(flags=[{"kind": "similar", "detail": "to bob"}]))
+
+
+def test_cells_that_ended_in_an_error_share_a_note():
+    details = ["cell 3: NameError: x", "cell 5: NotImplementedError:", "cell 9: NameError: x"]
+    text = words(result(flags=[{"kind": "cell error", "detail": each} for each in details]))
+    assert text.count("your cells ended in an error") == 1
+    assert (
+        "3 of your cells ended in an error, so what comes after it in those cells was left out."
+        " cells 3, 9: NameError: x cell 5: not answered yet: raises NotImplementedError" in text
+    )
+
+
+@pytest.mark.parametrize("kind", ["unreadable", "not a notebook", "wrong notebook", "grader"])
+def test_what_could_not_be_graded_is_told_once(kind):
+    outcome = "missing" if kind == "wrong notebook" else "not run"
+    blank = result(outcomes=dict.fromkeys(OUTCOMES, outcome), answers=dict.fromkeys(UNFINISHED, ""))
+    for each in blank["tasks"]:
+        each.update(score=0.0, outputs=[])
+    blank["flags"] = [{"kind": kind, "detail": "cut off"}]
+    html = page(blank)
+    assert words(blank).count("○ not graded 0 of") == 8 and "not answered" not in html
+    assert Reader(html).headings == [1, 2, 2] and "could not be run" not in html
+    assert 'href="#' not in html, "there is nothing to jump to"
+    given = Overrides((Override("ada", "listening", 2.0, "On paper."),))
+    assert "On paper." in page(blank, given)
+
+
+def test_a_plot_that_was_not_saved_is_told():
+    shows = {"listening": "picture or sound", "explain-fault": "picture"}
+    mine = result()
+    assert "Your notebook holds no saved picture here: it wasn’t run" in words(mine, shows=shows)
+    assert "no saved picture or sound" not in words(mine, shows=shows)
+    mine["tasks"][-1]["outputs"] = [{"mime": "text/plain", "data": "<Axes: >"}]
+    assert "Your notebook holds no saved picture or sound here" in words(mine, shows=shows)
+    mine["tasks"][-1]["answer"] = ""
+    assert "no saved picture or sound" not in words(mine, shows=shows)
+    assert "no saved" not in words(result())
+
+
+def test_a_test_with_points_by_hand_shows_what_they_are_and_not_what_it_found():
+    text = task(words(result(), GIVEN), "Task 3: notes as runs")
+    assert "◐ in part hidden-3 · hidden test · 1 of 2 · given by hand" in text
+    assert "✗ not passed check-3 · 0 of 1" in text
+    rows = (
+        Override("ada", "check-2", 1.0),
+        Override("ada", "hidden-2", 0.0),
+        Override("ada", "answer-4", 3.0),
+    )
+    text = words(result(), Overrides(rows))
+    second = task(text, "Task 2: play it backwards")
+    assert "✓ full points check-2 · 1 of 1 · given by hand ✗ no points hidden-2" in second
+    assert "must begin at 0" not in second
+    fourth = task(text, "Task 4: which note is this?")
+    assert "✓ full marks · 3 of 3 points · given by hand" in fourth
+    assert "by hand. What the tests found doesn’t count. ✗ not passed check-4 an A of" in fourth
 
 
 def test_points_and_comments_by_hand_stand_where_they_belong():

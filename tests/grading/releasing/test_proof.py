@@ -10,7 +10,7 @@ import nbformat
 import pytest
 
 from mlmusic.grading.releasing import proof
-from tests.grading.sources import answer, by_hand, check, notebook
+from tests.grading.sources import answer, by_hand, check, notebook, text
 
 
 def exercise(source, stubs):
@@ -221,6 +221,18 @@ def test_weak_tests_are_named_with_what_passes_them(in_process):
         "cell 4 'check-3' is weak: it gives points to an answer that only returns [] "
         "or an empty array",
     ]
+
+
+def test_answers_that_nothing_grades_are_named(in_process):
+    marks = {"grade_id": "worth", "schema_version": 3, "grade": False, "locked": True}
+    task = text("What your tune is worth.")
+    task.metadata["nbgrader"] = marks | {"solution": False, "task": True, "points": 2}
+    cells = [answer("answer-1", UP), STRONG, answer("answer-2", "tune = [1]")]
+    stubs = [*UP_STUB, STUB]
+    found = proved(*cells, stub=stubs)
+    assert (found.faults, len(found.weak)) == ([], 1)
+    assert "cell 3 'answer-2' is graded by nothing: no test mentions tune" in found.weak[0]
+    assert proved(*cells, task, stub=stubs).weak == []
 
 
 def test_a_solution_that_cannot_be_graded_at_all_says_why():

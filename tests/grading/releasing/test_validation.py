@@ -198,6 +198,59 @@ def test_wrong_settings_of_grading_are_refused(grading, message):
     assert message in fault
 
 
+def ungraded(*cells, by_hand=()):
+    return [line.split(": add")[0] for line in validation.ungraded(notebook(*cells), by_hand)]
+
+
+SCALE = answer("answer-scale", "scale = [60, 62, 64]")
+SHOWS = answer("answer-shows", "print(scale[0])")
+GRADED = {
+    "by its test": (check("check-1", "assert scale"),),
+    "by a hidden test": (check("check-1", "", hidden="assert scale"),),
+    "by a text": (check("check-1", "assert eval('len(scale)') == 3"),),
+    "by what uses it": (code("top = max(scale)"), check("check-1", "assert top == 64")),
+    "by another answer": (
+        answer("answer-last", "def last():\n    return scale[-1]"),
+        check("check-1", "assert last() == 64"),
+    ),
+    "by an effect": (
+        code("tunes = []"),
+        code("tunes.append(scale)"),
+        check("check-1", "assert tunes"),
+    ),
+    "by anything": (code("from math import *"), check("check-1", "assert floor(1.5) == 1")),
+}
+
+
+@pytest.mark.parametrize("cells", GRADED.values(), ids=GRADED)
+def test_an_answer_that_a_test_reaches_is_graded(cells):
+    assert ungraded(SCALE, *cells) == []
+
+
+def test_an_answer_that_nothing_grades_is_named():
+    rest = (OCTAVE, check("check-octave", FINE))
+    assert validation.faults(notebook(SCALE, *rest)) == []
+    (line,) = validation.ungraded(notebook(SCALE, *rest), ())
+    assert line == (
+        "cell 1 'answer-scale' is graded by nothing: no test mentions scale; "
+        "add a test, or give it points to be graded by hand"
+    )
+    assert ungraded(SCALE, *rest, by_hand={"answer-scale"}) == []
+    (line,) = validation.ungraded(notebook(code("scale = [1]"), SHOWS, *rest), ())
+    assert "'answer-shows' is graded by nothing: no test mentions anything of it" in line
+
+
+def test_an_answer_that_changes_what_a_test_mentions_is_graded():
+    grows = answer("answer-grows", "scale.append(72)")
+    assert ungraded(code("scale = [60]"), grows, check("check-1", "assert scale[-1] == 72")) == []
+
+
+def test_what_is_graded_by_hand_is_graded():
+    plot = answer("plot", "figure = 3")
+    plot.metadata.nbgrader |= {"grade": True, "points": 2}
+    assert ungraded(plot, by_hand("why"), OCTAVE, check("check-1", FINE)) == []
+
+
 def test_a_slot_that_is_left_is_refused_whatever_the_cell():
     faults = graded(check("check-1", FINE + "  # ⟦rewrite: draw notes⟧"), text("⟦rewrite⟧"))
     assert [fault.split(" still")[0] for fault in faults] == ["cell 2 'check-1'", "cell 3 'cell-2'"]

@@ -111,7 +111,7 @@ def test_what_is_written(group, capsys):
     shown = capsys.readouterr()
     assert shown.out.splitlines() == [
         "3 graded, 0 kept from before, 0 flagged, 3 waiting for grading by hand",
-        "median score 2 of 7, seed 11",
+        "median score 2 of 7 as long as what waits counts 0, seed 11",
         f"grades: {group.out / 'grades.csv'}",
         f"feedback: {group.out / 'feedback'}",
         f"then: mlmusic grade --by-hand -o {group.out}",
@@ -136,6 +136,66 @@ def test_flags_of_one_kind_share_a_row(group):
         "ada,ada,cell error,cell 1; cell 3",
         "ada,ada,timeout,cell 2",
     ]
+
+
+def test_remarks_that_say_the_same_are_folded(group):
+    details = ["cell 3: NameError: x", "cell 5: NotImplementedError:", "cell 9: NameError: x"]
+    group.hand_in("ada", flags=[{"kind": "cell error", "detail": detail} for detail in details])
+    group.grade(status=3)
+    assert group.flags() == {
+        ("ada", "cell error"): "cells 3, 9: NameError: x; "
+        "cell 5: not answered yet: raises NotImplementedError"
+    }
+
+
+def test_no_run_waits_for_answers_that_are_not_there(group, capsys):
+    """They stand in flags.csv until somebody gives points, and change no exit status."""
+    missing = [{"kind": "not answered", "detail": "listening"}]
+    group.hand_in("ada", "bob", flags=missing).grade("--no-feedback", status=0)
+    assert group.flags() == dict.fromkeys(
+        [("ada", "not answered"), ("bob", "not answered")], "listening"
+    )
+    assert [row["listening"] for row in group.rows()] == ["0", "0"]
+    assert "waiting" not in capsys.readouterr().out
+    path = group.out / "overrides.csv"
+    overrides.put(path, overrides.Override("ada", "listening", 0.0))
+    overrides.put(path, overrides.Override("bob", "listening", None, "Where is it?"))
+    group.grade("--no-feedback", status=0)
+    assert group.flags() == {("bob", "not answered"): "listening"}
+
+
+def test_a_call_that_took_too_long_is_flagged_like_a_cell(group):
+    outcomes = {"test-chord": ["timeout", "chord() took more than 5 s"]}
+    outcomes["test-scale"] = ["died", "scale() ended its process: exit()"]
+    cell = {"kind": "timeout", "detail": "cell 4 ran for more than 20 s"}
+    group.hand_in("ada", right=[], outcomes=outcomes)
+    group.hand_in("bob", right=["scale"], outcomes=outcomes, flags=[cell])
+    group.hand_in("cy").grade(status=3)
+    ended = "scale() ended its process: exit() (test-scale)"
+    assert group.flags() == {
+        ("ada", "timeout"): "chord() took more than 5 s (test-chord)",
+        ("ada", "died"): ended,
+        (
+            "bob",
+            "timeout",
+        ): "cell 4 ran for more than 20 s; chord() took more than 5 s (test-chord)",
+        ("bob", "died"): ended,
+    }
+
+
+def test_a_hidden_notebook_is_told_of(group):
+    group.hand_in("ada", ".bob").grade(status=3)
+    assert group.scores() == {"ada": "5"}
+    detail = ".bob.ipynb: a hidden file, not graded: rename it if it should be"
+    assert group.flags() == {("", "unreadable"): detail}
+
+
+def test_what_was_asked_is_kept_for_the_page_for_grading_by_hand(group):
+    group.hand_in("ada").grade(status=0)
+    about = json.loads((group.out / "run.json").read_bytes())
+    assert about["tasks"] == ["scale", "chord", "listening"]
+    scheme = [{"kind": "markdown", "text": "What do you hear?"}]
+    assert about["by_hand"]["listening"]["scheme"] == scheme
 
 
 def test_the_seed_depends_on_every_file_and_stays(group, capsys):
@@ -376,6 +436,17 @@ def test_a_mistake_in_the_overrides_is_told_before_grading(group, capsys):
     error = capsys.readouterr().err
     assert error.startswith("mlmusic grade: overrides.csv, line 2: points ")
     assert error.count("\n") == 1 and not group.marked()
+
+
+def test_too_many_points_are_told_before_grading(group, capsys):
+    group.out.mkdir()
+    (group.out / "overrides.csv").write_text("student,item,points,comment\nada,listening,3,\n")
+    group.hand_in("ada").grade(status=1)
+    assert capsys.readouterr().err == (
+        "mlmusic grade: overrides.csv, line 2: 3 points for 'listening' of 'ada', which has 2 at "
+        "most\n"
+    )
+    assert not group.marked()
 
 
 def test_names_that_file_systems_cannot_tell_apart(group):

@@ -68,8 +68,35 @@ def test_plain_files_are_their_students(hand_in):
 
 def test_junk_is_ignored(hand_in):
     names = ["ada.ipynb", ".ipynb_checkpoints/ada-checkpoint.ipynb", "__MACOSX/._ada.ipynb"]
-    names += [".hidden.ipynb", "._ada.ipynb", "data/tune.mid", "plot.png", "Thumbs.db"]
+    names += ["._ada.ipynb", "~$ada.ipynb", ".git/bob.ipynb", ".notes.txt", "data/tune.mid"]
+    names += ["plot.png", "Thumbs.db"]
     assert rows(hand_in(dict.fromkeys(names, NOTEBOOK))) == ([("ada", "ada", None)], [])
+
+
+HIDDEN = "a hidden file, not graded: rename it if it should be"
+
+
+def test_a_hidden_notebook_is_flagged(hand_in):
+    members = dict.fromkeys(["ada.ipynb", ".bob.ipynb", "week 1/.cy.ipynb"], NOTEBOOK)
+    submissions, flags = collect([hand_in(members)])
+    assert [one.name for one in submissions] == ["ada"]
+    assert flags == [
+        ("", "", "unreadable", f".bob.ipynb: {HIDDEN}"),
+        ("", "", "unreadable", f"week 1/.cy.ipynb: {HIDDEN}"),
+    ]
+
+
+def test_a_hidden_notebook_in_a_students_folder(hand_in):
+    members = dict.fromkeys(["ada/ps1.ipynb", "ada/.ps1.ipynb", "bob/ps1.ipynb"], NOTEBOOK)
+    members["cy/.ps1.ipynb"] = NOTEBOOK
+    submissions, flags = collect([hand_in(members)], assignment="ps1")
+    assert [(one.student, one.problem) for one in submissions] == [
+        ("ada", None),
+        ("bob", None),
+        ("cy", ("unreadable", HIDDEN)),
+    ]
+    detail = "also handed in, and not looked at: .ps1.ipynb"
+    assert flags == [("ada/ps1", "ada", "not a notebook", detail)]
 
 
 def test_canvas(hand_in):

@@ -3,6 +3,7 @@
 import ast
 
 import pytest
+from IPython.core.inputtransformer2 import TransformerManager
 
 from mlmusic.grading.source import syntax
 
@@ -42,6 +43,33 @@ def test_a_name_is_needed_where_it_is_used_before_it_is_bound():
     assert "x" in names("x += 1").now
     assert "x" not in names("x = 1\nx += 1").now
     assert names("not python (").bound == frozenset()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "",
+        "\n \n\nx = 1",
+        "x = 1\n!ls\ny = %time 3\n",
+        ">>> x = 1\n... y",
+        "In [1]: x = 5",
+        "f(1)\n   ...: g(2)",
+        "x = (\n...\n)",
+        "  # indented\nif x:\n    y = 1",
+        "x = '''\n%time\n'''",
+        "if x:\n%time y",
+        "x?",
+        "not python (",
+    ],
+)
+def test_what_is_python_already_is_read_as_ipython_reads_it(source):
+    assert syntax.python_of(source) == TransformerManager().transform_cell(source)
+
+
+def test_a_cell_of_nothing_but_commands_is_not_read():
+    assert syntax.is_laborious("%time x\n" * 6_000)
+    assert not syntax.is_laborious("%time x\n" * 100 + "x = 1\n" * 1_000)
+    assert syntax.parse("%time x\n" * 6_000) is None
 
 
 @pytest.mark.parametrize(
