@@ -58,6 +58,48 @@ def smoothed(counts, below, discount):  # divides by nothing
     ],
     "answer-3": [
         (
+            """
+def gates(bar_lines):  # forgets nothing
+    first = np.concatenate([[True], bar_lines[:-1]]) & ~bar_lines
+    return np.ones(len(first)), first.astype(float)""",
+            "where you write, nothing may stay",
+        ),
+        (
+            """
+def gates(bar_lines):  # writes everything
+    first = np.concatenate([[True], bar_lines[:-1]]) & ~bar_lines
+    return 1.0 - first, np.ones(len(first))""",
+            "added to the first",
+        ),
+        (
+            """
+def gates(bar_lines):  # holds the last note
+    return np.zeros(len(bar_lines)), np.ones(len(bar_lines))""",
+            "replaces the first",
+        ),
+        (
+            """
+def gates(bar_lines):  # the forget gate the wrong way round
+    first = np.concatenate([[True], bar_lines[:-1]]) & ~bar_lines
+    return first.astype(float), first.astype(float)""",
+            "what STAYS",
+        ),
+        (
+            """
+def gates(bar_lines):  # writes at the bar line itself
+    return 1.0 - bar_lines, bar_lines.astype(float)""",
+            "melody's first note isn't written",
+        ),
+        (
+            """
+def gates(bar_lines):  # forgets at the bar line already
+    first = np.concatenate([[True], bar_lines[:-1]]) & ~bar_lines
+    return 1.0 - (first | bar_lines), first.astype(float)""",
+            "at the bar line the memory still holds",
+        ),
+    ],
+    "answer-4": [
+        (
             "def causal(x, weights, dilation): return np.convolve(x, weights, 'same')",
             "before it happens",
         ),
@@ -97,7 +139,7 @@ def causal(x, weights, dilation):  # goes round: the end is heard at the beginni
             "before the beginning is silence",
         ),
     ],
-    "answer-4": [
+    "answer-5": [
         (
             """
 def nucleus(probabilities, share):  # leaves out the token that carries it over
@@ -141,7 +183,7 @@ def nucleus(probabilities, share):  # goes through the tokens in their order, no
             "carries the sum over",
         ),
     ],
-    "answer-5": [
+    "answer-6": [
         (
             """
 def may_follow(pitches):  # forgets the second rule
@@ -195,7 +237,7 @@ def may_follow(pitches):  # numbers instead of a mask
             "128 times True or False",
         ),
     ],
-    "answer-6": [
+    "answer-7": [
         (
             """
 def chances_at_mended(logits, temperature):  # multiplies
