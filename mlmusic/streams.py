@@ -1,10 +1,10 @@
 """Token sequences as parallel streams, for truncated backpropagation through time.
 
 A tune is too long to be trained on in one piece, and cut pieces would forget what came before. So
-all tunes are laid end to end on a few *lanes*; each batch takes the next few steps of all lanes,
-and the model's state is carried from batch to batch while the gradient stops at its edge (Williams
-and Peng, *An efficient gradient-based algorithm for on-line training of recurrent network
-trajectories*, 1990).
+tunes follow one another on a few *lanes*; each batch takes the next few steps of all lanes, and the
+model's state is carried from batch to batch while the gradient stops at its edge (Williams and
+Peng, *An efficient gradient-based algorithm for on-line training of recurrent network
+trajectories*, 1990). Where a tune begins, the state begins anew, as it does when the model writes.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mlmusic.models.rnn import State, detach
+from mlmusic.models.rnn import MelodyModel, State, detach
 from mlmusic.tokens import Vocabulary
 
-Batch = tuple[Tensor, Tensor, bool]
-"""Tokens (lanes, steps), the next token of each (the same shape), and whether states start anew."""
+Batch = tuple[Tensor, Tensor, Tensor]
+"""Tokens (lanes, steps), the next token of each (the same shape), and the lanes that start anew."""
 
 
 def transpose(tokens: np.ndarray, semitones: int, vocabulary: Vocabulary) -> np.ndarray:
@@ -62,27 +62,35 @@ def transposable(tokens: np.ndarray, vocabulary: Vocabulary, most: int) -> list[
 
 
 class Streams:
-    """All sequences end to end on parallel lanes, cut into batches; shuffled for every epoch.
+    """All sequences, one after the other on parallel lanes, cut into batches.
+
+    A sequence is filled up with ``pad`` to whole batches, so that each one begins with a batch.
+    Lanes are filled evenly; the shuffled order is new in every epoch.
 
     Parameters
     ----------
     sequences : sequence of int arrays
-        Each from START to END.
+        Each from START to END, at least two tokens.
     lanes : int
         How many streams run side by side.
     steps : int
         How many tokens a batch takes of each: how far back the gradient goes.
+    forget : float
+        How likely a lane is to start anew although its tune goes on: so a model learns to begin in
+        the middle of a tune, too.
     transposed : tuple of (Vocabulary, int), optional
         Shift every sequence in every epoch by a number of semitones drawn anew, at most so many
         up or down, as far as the vocabulary goes.
+    pad : int
+        Filler, which `carried_loss` doesn't count.
     seed : int
-        Of order and shifts. Going through again draws new ones: for the same training twice, make
-        the object twice.
+        Of order, forgetting and shifts. Going through again draws new ones: for the same training
+        twice, make the object twice.
 
     Raises
     ------
     ValueError
-        If a number isn't positive, or there are too few tokens for one batch.
+        If a number is impossible, or a sequence too short.
     """
 
     def __init__(
@@ -90,18 +98,20 @@ class Streams:
         sequences: Sequence[np.ndarray],
         *,
         lanes: int = 16,
-        steps: int = 64,
+        steps: int = 32,
+        forget: float = 0.0,
         transposed: tuple[Vocabulary, int] | None = None,
+        pad: int = 0,
         seed: int = 0,
     ):
-        if lanes < 1 or steps < 1:
-            raise ValueError("lanes and steps must be positive")
-        total = sum(len(sequence) for sequence in sequences)
-        self.batches = (total - 1) // (lanes * steps)
-        if self.batches < 1:
-            raise ValueError(f"{total} tokens are too few for {lanes} lanes of {steps} steps")
+        if lanes < 1 or steps < 1 or not 0 <= forget <= 1:
+            raise ValueError("lanes and steps must be positive, forget a probability")
+        if not len(sequences) or min(map(len, sequences)) < 2:
+            raise ValueError("streams need sequences of at least two tokens each")
         self.sequences, self.lanes, self.steps = list(sequences), lanes, steps
-        self.transposed = transposed
+        self.forget, self.transposed, self.pad = forget, transposed, pad
+        chunks = sum(-(-(len(sequence) - 1) // steps) for sequence in sequences)
+        self.batches = max(1, chunks // lanes)
         self._rng = np.random.default_rng(seed)
 
     def __len__(self) -> int:
@@ -110,16 +120,27 @@ class Streams:
 
     def __iter__(self) -> Iterator[Batch]:
         """Go through all lanes once."""
-        row = np.concatenate(
-            [self._shifted(self.sequences[i]) for i in self._rng.permutation(len(self.sequences))]
-        )
-        length = self.batches * self.steps
-        used = self.lanes * length  # what doesn't fill a batch is left out this time
-        inputs = torch.from_numpy(row[:used].reshape(self.lanes, length))
-        targets = torch.from_numpy(row[1 : used + 1].reshape(self.lanes, length))
-        for first in range(0, length, self.steps):
-            part = slice(first, first + self.steps)
-            yield inputs[:, part], targets[:, part], first == 0
+        shape = (self.lanes, self.batches * self.steps)
+        inputs, targets = np.full(shape, self.pad), np.full(shape, self.pad)
+        fresh = self._rng.random((self.lanes, self.batches)) < self.forget
+        ends = np.zeros(self.lanes, int)  # how far each lane is filled
+        for i in self._rng.permutation(len(self.sequences)):
+            tokens, lane = self._shifted(self.sequences[i]), int(ends.argmin())
+            first = ends[lane]
+            if first >= shape[1]:
+                break  # every lane is full: what is left out this time comes another time
+            stop = min(first + len(tokens) - 1, shape[1])
+            inputs[lane, first:stop] = tokens[: stop - first]
+            targets[lane, first:stop] = tokens[1 : stop - first + 1]
+            fresh[lane, first // self.steps] = True
+            ends[lane] = -(-stop // self.steps) * self.steps
+        for number in range(self.batches):
+            part = slice(number * self.steps, (number + 1) * self.steps)
+            yield (
+                torch.from_numpy(inputs[:, part]),
+                torch.from_numpy(targets[:, part]),
+                torch.from_numpy(fresh[:, number]),
+            )
 
     def _shifted(self, tokens: np.ndarray) -> np.ndarray:
         if self.transposed is None:
@@ -143,18 +164,22 @@ def padded(sequences: Sequence[np.ndarray], size: int = 64, pad: int = 0) -> lis
     for first in range(0, len(order), size):
         rows = [torch.as_tensor(sequences[i]) for i in order[first : first + size]]
         x = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=pad)
-        batches.append((x[:, :-1], x[:, 1:], True))
+        batches.append((x[:, :-1], x[:, 1:], torch.ones(len(x), dtype=torch.bool)))
     return batches
 
 
-def carried_loss(pad: int = 0) -> Callable[[nn.Module, Batch], Tensor]:
-    """Return a loss for `mlmusic.fit`: mean nats per token, the state carried between batches."""
+def carried_loss(pad: int = 0) -> Callable[[MelodyModel, Batch], Tensor]:
+    """Return a loss for `mlmusic.fit`: mean nats per token, the state carried between batches.
+
+    Use a new one for every training; batches whose lanes all start anew need no state.
+    """
     state: State = None
 
-    def loss(model: nn.Module, batch: Batch) -> Tensor:
+    def loss(model: MelodyModel, batch: Batch) -> Tensor:
         nonlocal state
         tokens, targets, fresh = batch
-        logits, after = model(tokens, None if fresh else state)
+        before = None if fresh.all() else model.forget(state, fresh)
+        logits, after = model(tokens, before)
         state = detach(after)
         return nn.functional.cross_entropy(
             logits.flatten(0, 1), targets.flatten(), ignore_index=pad

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mlmusic import Score, fit
-from mlmusic.models.rnn import MelodyModel
+from mlmusic.models.rnn import KINDS, MelodyModel
 from mlmusic.streams import Streams, carried_loss, cosine_adam, padded, transposable, transpose
 from mlmusic.tokens import MelodyVocabulary
 
@@ -18,19 +18,34 @@ def rows(count=9, seed=0):
 
 
 def test_lanes_hold_the_tunes_one_after_the_other():
-    pieces = rows()
+    pieces = rows(20)
     streams = Streams(pieces, lanes=2, steps=8, seed=1)
     batches = list(streams)
-    assert len(batches) == len(streams) and [fresh for *_, fresh in batches][:2] == [True, False]
-    inputs = torch.cat([x for x, _, _ in batches], dim=1)
-    targets = torch.cat([y for _, y, _ in batches], dim=1)
-    assert torch.equal(inputs[:, 1:], targets[:, :-1])  # every target is the next input
-    text = " ".join(map(str, inputs.flatten().tolist()))
-    whole = sum(" ".join(map(str, piece.tolist())) in text for piece in pieces)
-    assert whole >= len(pieces) - 1  # all but what filled no batch
-    assert [x.tolist() for x, *_ in streams] != [x.tolist() for x, *_ in batches]  # drawn anew
+    assert len(batches) == len(streams) and batches[0][2].tolist() == [True, True]
+    found = []
+    for lane in range(2):
+        for x, y, fresh in batches:
+            if fresh[lane]:
+                found.append([int(x[lane, 0])])  # a tune begins only here, with START
+                assert found[-1] == [1]
+            assert (x[lane] == 1).sum() == (1 if fresh[lane] else 0)
+            found[-1] += [token for token in y[lane].tolist() if token]
+            filled = int((y[lane] > 0).sum())
+            assert torch.equal(x[lane, 1:filled], y[lane, : filled - 1])
+    whole = [tune for tune in found if tune[-1] == 2]
+    assert {tuple(tune) for tune in whole} <= {tuple(piece.tolist()) for piece in pieces}
+    assert len(whole) >= len(pieces) - 4  # what filled no batch of both lanes is left out
+    assert not torch.equal(next(iter(streams))[0], batches[0][0])  # drawn anew
     again = Streams(pieces, lanes=2, steps=8, seed=1)
-    assert [x.tolist() for x, *_ in again] == [x.tolist() for x, *_ in batches]
+    assert all(torch.equal(a[1], b[1]) for a, b in zip(again, batches, strict=True))
+
+
+def test_forgetting():
+    streams = Streams(rows(40), lanes=2, steps=4, forget=0.5)
+    fresh = [(bool(f), int(x[0])) for xs, _, fs in streams for x, f in zip(xs, fs, strict=True)]
+    assert all(forgets for forgets, first in fresh if first == 1)
+    middle = [forgets for forgets, first in fresh if first not in (0, 1)]
+    assert 0.3 < np.mean(middle) < 0.7
 
 
 def test_transposing_tokens_is_transposing_scores():
@@ -58,14 +73,16 @@ def test_shifted_epochs_keep_the_intervals():
     assert len(firsts) > 5 and firsts <= set(range(55, 66))
 
 
-def test_states_are_carried_and_cut():
+@pytest.mark.parametrize("kind", KINDS)
+def test_states_are_carried_and_cut(kind):
     torch.manual_seed(0)
-    model, loss = MelodyModel(20, embedding=4, hidden=4, dropout=0), carried_loss()
-    x = torch.randint(1, 20, (2, 12))
-    loss(model, (x[:, :6], x[:, 1:7], True))
-    carried = loss(model, (x[:, 6:11], x[:, 7:], False))
-    logits, _ = model(x[:, :11])
-    expected = torch.nn.functional.cross_entropy(logits[:, 6:].flatten(0, 1), x[:, 7:].flatten())
+    model = MelodyModel(20, kind=kind, embedding=4, hidden=4, layers=3, dropout=0)
+    loss, x = carried_loss(), torch.randint(1, 20, (2, 12))
+    loss(model, (x[:, :6], x[:, 1:7], torch.tensor([True, True])))
+    carried = loss(model, (x[:, 6:11], x[:, 7:], torch.tensor([False, True])))
+    first, second = model(x[:1, :11])[0][:, 6:], model(x[1:, 6:11])[0]  # the second forgot
+    logits = torch.cat([first, second]).flatten(0, 1)
+    expected = torch.nn.functional.cross_entropy(logits, x[:, 7:].flatten())
     torch.testing.assert_close(carried, expected)
     model.zero_grad()
     carried.backward()
@@ -78,9 +95,9 @@ def test_padding_doesnt_count():
     torch.manual_seed(0)
     model, pieces = MelodyModel(20, embedding=4, hidden=4).eval(), rows(5)
     ((x, y, fresh),) = padded(pieces)
-    assert fresh and len(x) == 5 and (y == 0).any()
+    assert fresh.all() and len(x) == 5 and (y == 0).any()
     total = sum(
-        carried_loss()(model, (torch.tensor(p[None, :-1]), torch.tensor(p[None, 1:]), True))
+        carried_loss()(model, (torch.tensor(p[None, :-1]), torch.tensor(p[None, 1:]), fresh[:1]))
         * (len(p) - 1)
         for p in pieces
     )
@@ -108,10 +125,12 @@ def test_training_with_it():
 
 
 def test_bad_input():
-    with pytest.raises(ValueError, match="too few for 16 lanes"):
-        Streams(rows(2))
-    with pytest.raises(ValueError, match="must be positive"):
-        Streams(rows(), lanes=0)
+    for pieces in ([], [[1, 2], [1]]):
+        with pytest.raises(ValueError, match="at least two tokens"):
+            Streams(pieces)
+    for wrong in ({"lanes": 0}, {"steps": 0}, {"forget": 2}):
+        with pytest.raises(ValueError, match="lanes and steps must be positive, forget"):
+            Streams(rows(), **wrong)
     for arguments in ((0, 5), (0.1, 0)):
         with pytest.raises(ValueError, match="must be positive"):
             cosine_adam(*arguments)

@@ -51,6 +51,7 @@ class NGram:
         # For each length of context 0 … order: sorted numbers of the n-grams seen, their counts.
         self._grams: list[np.ndarray] = []
         self._counts: list[np.ndarray] = []
+        self._sums: list[np.ndarray] = []  # of all counts before each
         self._discounts: list[float] = []
 
     def fit(self, sequences: Sequence[Sequence[int] | np.ndarray]) -> NGram:
@@ -64,7 +65,7 @@ class NGram:
         if sum(max(len(sequence) - 1, 0) for sequence in sequences) == 0:
             raise ValueError("nothing to count: every sequence needs at least two tokens")
         windows = np.concatenate([self._windows(sequence) for sequence in sequences])
-        self._grams, self._counts, self._discounts = [], [], []
+        self._grams, self._counts, self._sums, self._discounts = [], [], [], []
         numbers = self._numbers(windows)
         for length in range(self.order, -1, -1):
             # A shorter context counts the distinct n-grams that end in it, not their occurrences.
@@ -72,6 +73,7 @@ class NGram:
             ones, twos = (counts == 1).sum(), (counts == 2).sum()
             self._grams.insert(0, numbers)
             self._counts.insert(0, counts)
+            self._sums.insert(0, np.concatenate([[0], np.cumsum(counts)]))
             estimate = ones / (ones + 2 * twos) if ones else 0.5
             self._discounts.insert(0, float(np.clip(estimate, *DISCOUNTS)))
             numbers = numbers % self.vocabulary**length  # without its first token
@@ -109,7 +111,7 @@ class NGram:
             start = numbers - numbers % self.vocabulary
             grams, counts = self._grams[length], self._counts[length]
             first, last = np.searchsorted(grams, [start, start + self.vocabulary])
-            sums = np.concatenate([[0], np.cumsum(counts)])
+            sums = self._sums[length]
             seen, total = last > first, np.maximum(sums[last] - sums[first], 1)
             at = np.minimum(np.searchsorted(grams, numbers), len(grams) - 1)
             discount = self._discounts[length]
