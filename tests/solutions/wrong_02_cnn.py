@@ -29,6 +29,14 @@ def field(layers):  # multiplies instead of adding
     return size""",
             "they overlap",
         ),
+        (
+            """
+def field(layers):  # the field and the stride, as the package's function gives them
+    from mlmusic.models.cnn import receptive_field
+
+    return receptive_field(layers)""",
+            "one number",
+        ),
     ],
     "answer-2": [
         (
@@ -75,6 +83,18 @@ def convolve(x, weight, bias, stride=1):  # forgets the bias
     seen = np.stack([x[:, s : s + taps] for s in starts])
     return np.einsum("oik,tik->ot", weight, seen)""",
             "bias is added",
+        ),
+        (
+            """
+def convolve(x, weight, bias, stride=1):  # each tap overwrites the one before
+    taps = weight.shape[2]
+    starts = range(0, x.shape[1] - taps + 1, stride)
+    y = np.zeros((len(weight), len(starts)))
+    for t, start in enumerate(starts):
+        for k in range(taps):
+            y[:, t] = bias + weight[:, :, k] @ x[:, start + k]
+    return y""",
+            "Add up what all the taps give",
         ),
     ],
     "answer-3": [
@@ -162,6 +182,17 @@ def occlude(listen, x, size):  # one copy for all places
         falls.append(whole - listen(covered))
     return np.array(falls)""",
             "four numbers",
+        ),
+        (
+            """
+def occlude(listen, x, size):  # how far the answer moves, up or down
+    whole, falls = listen(x), []
+    for start in range(x.shape[1] - size + 1):
+        covered = x.copy()
+        covered[:, start : start + size] = 0
+        falls.append(abs(whole - listen(covered)))
+    return np.array(falls)""",
+            "the fall is negative",
         ),
     ],
     "answer-5": [
