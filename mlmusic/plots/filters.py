@@ -69,6 +69,7 @@ def receptive_field(
             ax.scatter(at, [row] * len(at), s=26, c=seen, edgecolors=INK, lw=0.6, zorder=2)
         ax.set_yticks(range(len(rows)), ["input", *names])
         ax.set(xlabel="step of the input", xlim=(-2, field + 1), ylim=(-0.5, len(rows) - 0.5))
+        ax.xaxis.get_major_locator().set_params(integer=True)
         ax.spines["left"].set_visible(False)
         ax.tick_params(axis="y", length=0)
     counts = ", ".join(

@@ -15,6 +15,11 @@ WRONG = {
             "def nats_per_note(chances, notes): return -np.log(chances[:notes]).mean()",
             "add up all tokens",
         ),
+        (
+            "def nats_per_note(chances, notes): return -np.log(np.prod(chances)) / notes",
+            "add up logarithms",
+        ),
+        ("def nats_per_note(chances, notes): return -np.log(chances) / notes", "one number"),
         ("def nats_per_note(chances, notes): print(-np.log(chances).sum() / notes)", "return"),
     ],
     "answer-2": [
@@ -47,6 +52,13 @@ def smoothed(counts, below, discount):  # shares out evenly
 def smoothed(counts, below, discount):  # mixes, instead of taking from the counts
     return (1 - discount) * counts / counts.sum() + discount * below""",
             "take 0.5 from both counts",
+        ),
+        (
+            """
+def smoothed(counts, below, discount):  # what was taken goes only to those that never followed
+    taken = discount * (counts > 0).sum() / counts.sum()
+    return np.where(counts > 0, (counts - discount) / counts.sum(), taken * below)""",
+            "among all tokens",
         ),
         (
             """
@@ -96,6 +108,13 @@ def gates(bar_lines):  # forgets at the bar line already
     first = np.concatenate([[True], bar_lines[:-1]]) & ~bar_lines
     return 1.0 - (first | bar_lines), first.astype(float)""",
             "at the bar line the memory still holds",
+        ),
+        (
+            """
+def gates(bar_lines):  # takes whatever follows a bar line for a note
+    after_line = np.concatenate([[True], bar_lines[:-1]])
+    return 1.0 - after_line, after_line.astype(float)""",
+            "two bar lines side by side",
         ),
     ],
     "answer-4": [
@@ -252,6 +271,13 @@ def chances_at_mended(logits, temperature):  # too large a number
     chances = np.exp(logits / temperature)
     return chances / chances.sum()""",
             "take away the maximum",
+        ),
+        (
+            """
+def chances_at_mended(logits, temperature):  # the maximum of the logits before they were divided
+    chances = np.exp(logits / temperature - np.max(logits))
+    return chances / chances.sum()""",
+            "the maximum to take away",
         ),
         ("chances_at_mended = chances_at", "divide before softmax"),
         (
