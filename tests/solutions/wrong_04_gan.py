@@ -80,7 +80,7 @@ def copied(made, training):  # forgets the order
 def copied(made, training):  # counts, but no share
     known = {tuple(bar) for bar in training.tolist()}
     return sum(tuple(bar) in known for bar in made.tolist())""",
-            "one training bar",
+            "divide by how many",
         ),
     ],
     "answer-5": [
