@@ -97,7 +97,7 @@ def test_a_third_clip(page, files):
 
 
 def test_nothing_is_printed_and_nothing_fails(page):
-    selector = (
-        ".jp-OutputArea-output[data-mime-type*=stderr], .jp-RenderedText[data-mime-type*=error]"
+    kinds = (
+        f".jp-OutputArea-output[data-mime-type$={kind}]" for kind in ("stdout", "stderr", "error")
     )
-    assert not page.driver.find_elements(By.CSS_SELECTOR, selector)
+    assert not page.driver.find_elements(By.CSS_SELECTOR, ", ".join(kinds))
