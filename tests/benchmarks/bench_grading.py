@@ -319,12 +319,15 @@ def _measured(arguments: list, folder: Path) -> tuple[float, int]:
 
 
 def _watch(pid: int, peak: list[int]) -> None:
-    """Add up the memory of a process and all below it, ten times a second, while it runs."""
+    """Add up the memory of a process and all below it, twice a second, while it runs.
+
+    More often would show: each look at these processes costs milliseconds on the same cores.
+    """
     with contextlib.suppress(psutil.NoSuchProcess):
         main = psutil.Process(pid)
         while main.is_running() and main.status() != psutil.STATUS_ZOMBIE:
             peak[0] = max(peak[0], sum(map(_memory, [main, *main.children(recursive=True)])))
-            time.sleep(0.1)
+            time.sleep(0.5)
 
 
 def _memory(process: psutil.Process) -> int:

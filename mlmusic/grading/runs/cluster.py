@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import queue
+import socket
 import threading
 import time
 import warnings
@@ -50,6 +51,9 @@ class DaskExecutor:
         self._dask = distributed
         self._recipe = recipe
         try:
+            # Asked first: a client would start threads of its own, and retry, before it gave up.
+            place = distributed.comm.get_address_host_port(address)
+            socket.create_connection(place, timeout=_PATIENCE).close()
             self._client = distributed.Client(
                 address, timeout=_PATIENCE, set_as_default=False, name="mlmusic"
             )
