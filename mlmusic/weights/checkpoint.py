@@ -19,6 +19,7 @@ from mlmusic.weights.card import Card
 
 MODELS = {
     "MelodyModel": "mlmusic.models.rnn",
+    "MelodyVAE": "mlmusic.models.vae",
 }
 """Where each class is that a card may name. A card can't name a module: whoever made it could
 otherwise have any code run."""
