@@ -1,4 +1,4 @@
-"""Reels, jigs and hornpipes on one grid, and a transfer between them by rule.
+"""Reels, jigs and hornpipes on one grid, and transfers between them: by rule and by model.
 
 In all three a bar has two beats. A reel's or a hornpipe's beat is a half note, eight sixteenths in
 four pairs; a jig's is a dotted quarter, six sixteenths in three pairs. So that one model can read
@@ -11,11 +11,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
 
 from mlmusic.datasets.melodies import steps
+from mlmusic.metrics.features import sounding
+from mlmusic.models.vae import MelodyVAE
 from mlmusic.score import Score
-from mlmusic.windows import HOLD, Windows, checked, windows
+from mlmusic.windows import FIRST, HOLD, LOWEST, REST, Windows, checked, repair, to_score, windows
 
 KINDS = ("reel", "jig", "hornpipe")
 STEPS_PER_BAR = {"reel": 16, "jig": 12, "hornpipe": 16}
@@ -191,6 +194,70 @@ def _move(beats: np.ndarray, old: int, new: int) -> np.ndarray:
     quarters[..., new] = np.where(pair, quarters[..., old], quarters[..., new])
     quarters[..., old] = np.where(pair, HOLD, quarters[..., old])
     return quarters.reshape(beats.shape)
+
+
+# Transfer by model ------------------------------------------------------------------------------
+
+
+def outline(symbols: ArrayLike, kind: str) -> np.ndarray:
+    """Take the dance out of windows: what sounds at the first three eighths of each beat.
+
+    Where notes begin, how long they last and a reel's fourth eighth are gone; what is left looks
+    alike for all three dances. Dotted pairs are made even first.
+
+    Parameters
+    ----------
+    symbols : int array, shape (n, 16 × bars)
+        As `dances` has them: jigs are spread.
+    kind : str
+        Of `KINDS`.
+
+    Returns
+    -------
+    int64 array of the same shape
+        A symbol at steps 0, 2 and 4 of each beat's eight, `HOLD` at the others.
+    """
+    symbols = by_rule(symbols, kind, "reel") if kind == "hornpipe" else checked(symbols)
+    sounds = sounding(symbols)
+    beats = _beats(np.where(sounds < 0, REST, sounds - LOWEST + FIRST), 8)
+    found = np.full_like(beats, HOLD)
+    found[..., 0:6:2] = beats[..., 0:6:2]
+    return found.reshape(symbols.shape)
+
+
+@torch.no_grad()
+def by_model(model: MelodyVAE, symbols: ArrayLike, source: str, target: str) -> np.ndarray:
+    """Turn windows of one dance into another: outline, latent numbers, the other dance's decoder.
+
+    Parameters
+    ----------
+    model : MelodyVAE
+        With the `KINDS` as its kinds, trained to write dances from their `outline`.
+    symbols, source, target
+        As in `by_rule`.
+
+    Returns
+    -------
+    int64 array of the same shape
+        Jigs are spread; holds that would hold nothing are rests.
+    """
+    mean, _ = model.encode(torch.from_numpy(outline(symbols, source)))
+    kind = torch.full((len(mean),), int(kind_numbers([target])[0]))
+    return repair(model.write(mean, kind).numpy())
+
+
+def dance_score(symbols: ArrayLike, kind: str, *, tempo: float = 180.0, title: str = "") -> Score:
+    """Write windows of a dance, one after the other, as a Score; jigs in 6/8."""
+    symbols = checked(symbols)
+    rows = gather(symbols) if kind == "jig" else symbols
+    return to_score(repair(rows), STEPS_PER_BAR[kind], tempo=tempo, title=title)
+
+
+def dotted(symbols: ArrayLike) -> np.ndarray:
+    """Return the share of each window's quarters that are a long and a short note, three to one."""
+    begins = checked(symbols) != HOLD
+    quarters = begins.reshape(len(begins), -1, 4)
+    return (quarters == [True, False, False, True]).all(axis=2).mean(axis=1)
 
 
 # Judging a transfer -----------------------------------------------------------------------------

@@ -3,16 +3,21 @@
 import numpy as np
 import pytest
 
-from mlmusic import Score, datasets
+from mlmusic import Score, datasets, seed_everything
+from mlmusic.models.vae import MelodyVAE
 from mlmusic.styles import (
     KINDS,
+    by_model,
     by_rule,
     dance_roll,
+    dance_score,
     dances,
+    dotted,
     doubled,
     gather,
     kept,
     kind_numbers,
+    outline,
     spread,
 )
 from mlmusic.windows import FIRST, HOLD, to_score
@@ -112,3 +117,40 @@ def test_windows_of_all_dances():
     assert len(to_score(gather(found[found.kinds == "jig"].symbols[:1]), 12).bar_lines) == 3
     with pytest.raises(ValueError, match="there is no window"):
         dances([])
+
+
+def test_an_outline_is_what_sounds_at_three_eighths():
+    assert outline([[A, 0, B, 0, 0, 0, D, 0]], "reel").tolist() == [[A, 0, B, 0, B, 0, 0, 0]]
+    assert outline([[A, 0, 0, 0, C, 0, 0, 0]], "jig").tolist() == [[A, 0, A, 0, C, 0, 0, 0]]
+    # A hornpipe's dotted pair counts as two even eighths; silence stays silence.
+    assert outline([[A, 0, 0, B, 1, 0, 0, 0]], "hornpipe").tolist() == [[A, 0, B, 0, 1, 0, 0, 0]]
+    assert (
+        outline([[A, 0, 0, B, C, 0, 0, D]], "hornpipe").tolist() == outline(REEL, "reel").tolist()
+    )
+
+
+def test_a_model_writes_the_other_dance():
+    seed_everything(0)
+    model = MelodyVAE(32, latent=4, embedding=4, channels=8, layers=1, kinds=3).eval()
+    window = np.tile(REEL, 4)
+    found = {kind: by_model(model, window, "reel", kind) for kind in KINDS}
+    assert all(each.shape == (1, 32) for each in found.values())
+    same = by_model(model, window, "reel", "jig")
+    assert (same == found["jig"]).all()
+    # Only the outline is read: the fourth eighth doesn't matter.
+    other = np.where(window == D, A, window)
+    assert (by_model(model, other, "reel", "jig") == same).all()
+    with pytest.raises(ValueError, match="none of the kinds"):
+        by_model(model, window, "reel", "polka")
+
+
+def test_dances_as_scores():
+    jig = dance_score(np.tile(JIG, (2, 4)), "jig", title="a jig")
+    assert jig.metre == [(0, 6, 8)] and jig.duration == 12 and jig.title == "a jig"
+    assert jig.notes["onset"][:4].tolist() == [0, 0.5, 1, 1.5]
+    reel = dance_score(np.tile(REEL, (1, 4)), "reel")
+    assert reel.duration == 8 and len(reel) == 16
+
+
+def test_dotted_quarters_are_counted():
+    assert dotted([[A, 0, 0, B, C, 0, D, 0], [A, 0, 0, B, C, 0, 0, D]]).tolist() == [0.5, 1]
