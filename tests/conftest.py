@@ -1,6 +1,7 @@
 """Every test: one thread, no network, one data cache for all runs, the same examples each time."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -17,6 +18,10 @@ os.environ["MPLBACKEND"] = "Agg"
 os.environ["MLMUSIC_CACHE"] = str(CACHE)
 if "torch" in sys.modules:
     sys.modules["torch"].set_num_threads(1)
+
+# A shell's background job ignores Ctrl-C, and so would every program that a test interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 sys.path.insert(0, str(ROOT / "tools"))
 import no_network  # noqa: E402

@@ -353,12 +353,12 @@ class SpectrogramCNN(nn.Module):
     def __init__(self, classes: int, width: int = 16, dropout: float = 0.3):
         super().__init__()
         self.config = {"classes": classes, "width": width, "dropout": dropout}
-        # A stride of 2 instead of pooling: the first layer sees the largest picture.
-        layers: list[nn.Module] = [nn.Conv2d(1, width, 5, stride=2, padding=2)]
-        layers += [nn.BatchNorm2d(width), nn.ReLU()]
-        for k in (1, 2, 3):
-            layers.append(nn.Conv2d(k * width, (k + 1) * width, 3, padding=1))
-            layers += [nn.BatchNorm2d((k + 1) * width), nn.ReLU(), nn.MaxPool2d(2)]
+        # A stride of 2 in place of pooling: it does a quarter of the work, and loses nothing here.
+        layers: list[nn.Module] = []
+        for k, (inputs, kernel) in enumerate([(1, 5), (width, 3), (2 * width, 3), (3 * width, 3)]):
+            outputs = (k + 1) * width
+            layers.append(nn.Conv2d(inputs, outputs, kernel, stride=2, padding=kernel // 2))
+            layers += [nn.BatchNorm2d(outputs), nn.ReLU()]
         self.body = nn.Sequential(*layers)
         self.dropout = nn.Dropout(dropout)
         self.out = nn.Linear(4 * width, classes)
@@ -370,7 +370,7 @@ class SpectrogramCNN(nn.Module):
                 "a spectrogram is (batch, 1, bands, frames), 16 bands and frames at least, not"
                 f" {tuple(x.shape)}"
             )
-        x = self.body(x)  # (batch, 4 · width, bands / 16, frames / 16)
+        x = self.body(x)  # (batch, 4 · width, bands / 16, frames / 16), rounded up
         return self.out(self.dropout(x.mean(dim=(2, 3))))
 
 

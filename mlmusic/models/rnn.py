@@ -157,14 +157,18 @@ class CausalConv(nn.Module):
         self.conv = nn.Conv1d(inputs, outputs, kernel, dilation=dilation)
 
     def forward(self, x: Tensor, past: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Map (batch, inputs, time) to (batch, outputs, time), and keep what the next call needs.
+        """Map (batch, time, inputs) to (batch, time, outputs), and keep what the next call needs.
 
         ``past`` is what the call before returned as its second value: its last inputs.
         """
         if past is None:
-            past = x.new_zeros(*x.shape[:2], self.past)
-        x = torch.cat([past, x], dim=2)
-        return self.conv(x), x[:, :, x.shape[2] - self.past :]
+            past = x.new_zeros(x.shape[0], self.past, x.shape[2])
+        x, steps = torch.cat([past, x], dim=1), x.shape[1]
+        (dilation,), (kernel,) = self.conv.dilation, self.conv.kernel_size
+        seen = torch.cat([x[:, k * dilation :][:, :steps] for k in range(kernel)], dim=2)
+        # What self.conv computes, as one matrix product: half its time for as few channels as ours.
+        weight = self.conv.weight.transpose(1, 2).flatten(1)  # (outputs, kernel * inputs)
+        return nn.functional.linear(seen, weight, self.conv.bias), x[:, steps:]
 
 
 class DilatedConv(nn.Module):
@@ -184,19 +188,18 @@ class DilatedConv(nn.Module):
         self.convs = nn.ModuleList(
             CausalConv(channels, 2 * channels, dilation=2**layer) for layer in range(layers)
         )
-        self.mixes = nn.ModuleList(nn.Conv1d(channels, channels, 1) for _ in range(layers))
+        self.mixes = nn.ModuleList(nn.Linear(channels, channels) for _ in range(layers))
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
         """Map (batch, time, channels) to the same shape, and keep each layer's past."""
-        x = x.transpose(1, 2)  # (batch, channels, time)
         total, pasts = torch.zeros_like(x), []
         for i, (conv, mix) in enumerate(zip(self.convs, self.mixes, strict=True)):
             sums, past = conv(x, None if state is None else state[i])
             pasts.append(past)
-            candidate, gate = sums.chunk(2, dim=1)
+            candidate, gate = sums.chunk(2, dim=2)
             found = mix(torch.tanh(candidate) * torch.sigmoid(gate))
             x, total = x + found, total + found
-        return torch.relu(total).transpose(1, 2), pasts
+        return torch.relu(total), pasts
 
 
 KINDS = ("rnn", "lstm", "gru", "conv")
@@ -309,7 +312,7 @@ class MelodyModel(nn.Module):
             return state
         if isinstance(state, (tuple, list)):
             return type(state)(self.forget(part, rows) for part in state)
-        # A convolution's past is (batch, channels, time), a state (layers, batch, hidden).
+        # A convolution's past is (batch, time, channels), a state (layers, batch, hidden).
         keep = (~rows).to(state.dtype)
         return state * (keep[:, None, None] if self.config["kind"] == "conv" else keep[:, None])
 

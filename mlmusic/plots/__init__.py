@@ -7,7 +7,7 @@ itself; `show` does the same anywhere else, and for whole figures.
 
 from mlmusic.plots.classification import confusion, roc
 from mlmusic.plots.comparison import comparison
-from mlmusic.plots.filters import kernels, receptive_field
+from mlmusic.plots.filters import receptive_field
 from mlmusic.plots.roll import piano_roll
 from mlmusic.plots.saliency import saliency
 from mlmusic.plots.sound import spectrogram, waveform
@@ -19,7 +19,6 @@ __all__ = [
     "alt",
     "comparison",
     "confusion",
-    "kernels",
     "loss",
     "panels",
     "piano_roll",

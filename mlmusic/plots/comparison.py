@@ -27,7 +27,7 @@ def comparison(
         From top to bottom. A score is one number; a tuple ``(value, low, high)``, or anything
         with these three attributes, such as an interval of `mlmusic.metrics.intervals`; or a list
         (or array) with the scores of each fold or seed, of which the mean and the range are
-        drawn, and each as a small dot.
+        drawn, and each as a stroke.
     ax : matplotlib Axes, optional
         Where to draw; a new figure by default.
     unit : str
@@ -54,6 +54,7 @@ def comparison(
     if baseline is not None and baseline not in rows:
         raise ValueError(f"the baseline {baseline!r} is none of the rows: {', '.join(rows)}")
     scores = {str(name): _score(name, row) for name, row in rows.items()}
+    decimals = _decimals(scores)
     with canvas(ax, height=0.7 + 0.32 * len(scores)) as ax:
         for place, (name, (value, low, high, single)) in enumerate(scores.items()):
             face = "white" if name == baseline else PALETTE[0]
@@ -63,7 +64,10 @@ def comparison(
                 ax.plot(single, np.full(len(single), place), "|", color=INK, ms=8, mew=0.8)
             ax.plot(value, place, "o", ms=7, mfc=face, mec=PALETTE[0], mew=1.5, zorder=3)
             ax.annotate(
-                f"{value:.3g}", (1.01, place), xycoords=("axes fraction", "data"), va="center"
+                f"{value:.{decimals}f}",
+                (1.01, place),
+                xycoords=("axes fraction", "data"),
+                va="center",
             )
         if baseline is not None:
             ax.axvline(scores[baseline][0], color=INK, lw=0.8, ls="--", zorder=0)
@@ -73,8 +77,19 @@ def comparison(
         ax.grid(axis="x", color="#DDDDDD", lw=0.6)
         ax.set_axisbelow(True)
         arrow = "higher is better →" if better == "higher" else "← lower is better"
-        ax.set_xlabel(f"{unit} ({arrow})" if unit else arrow)
+        said = [f"{unit} ({arrow})" if unit else arrow]
+        if any(len(single) for *_, single in scores.values()):
+            said.append("strokes: single runs or folds; pale bar: their range")
+        if any(high > low and not len(single) for _, low, high, single in scores.values()):
+            said.append("pale bar: interval" if len(said) == 1 else "or an interval")
+        ax.set_xlabel(said[0] + "\n" * (len(said) > 1) + ", ".join(said[1:]))
     return set_alt(ax, _describe(scores, unit, better, baseline))
+
+
+def _decimals(scores: dict[str, tuple]) -> int:
+    """Return how many decimals give the largest score three digits; all rows get as many."""
+    most = max(abs(score[0]) for score in scores.values())
+    return int(np.clip(2 - np.floor(np.log10(most)), 0, 6)) if most > 0 else 0
 
 
 def _score(name: str, row: Any) -> tuple[float, float, float, np.ndarray]:
@@ -99,10 +114,10 @@ def _score(name: str, row: Any) -> tuple[float, float, float, np.ndarray]:
 
 def _describe(scores: dict[str, tuple], unit: str, better: str, baseline: str | None) -> str:
     best = (max if better == "higher" else min)(scores, key=lambda name: scores[name][0])
-    said = []
+    said, decimals = [], _decimals(scores)
     for name, (value, low, high, _) in scores.items():
         which = " (the baseline)" if name == baseline else ""
-        span = f", from {low:.3g} to {high:.3g}" if high > low else ""
-        said.append(f"{name}{which} {value:.3g}{span}")
+        span = f", from {low:.{decimals}f} to {high:.{decimals}f}" if high > low else ""
+        said.append(f"{name}{which} {value:.{decimals}f}{span}")
     of = f" in {unit}" if unit else ""
     return f"Comparison{of}, {better} is better: {'; '.join(said)}. The best is {best}."

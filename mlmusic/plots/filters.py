@@ -1,4 +1,4 @@
-"""Inside a convolutional network: which inputs an output sees, and what its kernels hold."""
+"""Inside a convolutional network: which inputs an output sees."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from numpy.typing import ArrayLike
 
 from mlmusic.plots.style import INK, PALETTE, canvas, set_alt
 
@@ -70,6 +69,7 @@ def receptive_field(
             ax.scatter(at, [row] * len(at), s=26, c=seen, edgecolors=INK, lw=0.6, zorder=2)
         ax.set_yticks(range(len(rows)), ["input", *names])
         ax.set(xlabel="step of the input", xlim=(-2, field + 1), ylim=(-0.5, len(rows) - 0.5))
+        ax.xaxis.get_major_locator().set_params(integer=True)
         ax.spines["left"].set_visible(False)
         ax.tick_params(axis="y", length=0)
     counts = ", ".join(
@@ -80,59 +80,3 @@ def receptive_field(
         f"Receptive field: one output of {names[-1]} depends on {len(rows[0])} of the {field}"
         f" inputs that it spans{f', through {counts}' if counts else ''}.",
     )
-
-
-def kernels(
-    weights: ArrayLike,
-    ax: Axes | None = None,
-    *,
-    rows: Sequence[str] | None = None,
-    title: str = "",
-) -> Axes:
-    """Draw one kernel of a melody net: its weights by input channel and tap.
-
-    Filled squares are positive weights, hollow ones negative; the area is the size.
-
-    Parameters
-    ----------
-    weights : array_like, (channels, taps)
-        One output channel of a 1-D convolution.
-    ax : matplotlib Axes, optional
-        Where to draw; a new figure by default.
-    rows : sequence of str, optional
-        Names of the channels, from 0 up.
-    title : str
-        Above the picture.
-
-    Returns
-    -------
-    matplotlib Axes
-
-    Raises
-    ------
-    ValueError
-        If the weights aren't a table of finite numbers, or names are not as many.
-    """
-    weights = np.asarray(weights, float)
-    if weights.ndim != 2 or weights.size == 0 or not np.isfinite(weights).all():
-        raise ValueError(f"weights must be a finite (channels, taps) table, not {weights.shape}")
-    rows = [str(i) for i in range(len(weights))] if rows is None else list(rows)
-    if len(rows) != len(weights):
-        raise ValueError(f"{len(rows)} names for {len(weights)} channels")
-    channel, tap = np.indices(weights.shape).reshape(2, -1)
-    flat = weights.ravel()
-    area = 110 * np.abs(flat) / (np.abs(flat).max() or 1)
-    with canvas(ax, height=0.7 + 0.16 * len(weights)) as ax:
-        for chosen, face in ((flat > 0, PALETTE[0]), (flat < 0, "white")):
-            ax.scatter(
-                tap[chosen], channel[chosen], s=area[chosen], marker="s", c=face, ec=INK, lw=0.7
-            )
-        ax.set_yticks(range(len(rows)), rows)
-        ax.set_xticks(range(weights.shape[1]))
-        ax.set(xlabel="tap of the kernel", xlim=(-0.6, weights.shape[1] - 0.4))
-        ax.set_ylim(-0.7, len(rows) - 0.3)
-        if title:
-            ax.set_title(title)
-    strongest = np.argsort(-np.abs(flat), kind="stable")[:3]
-    said = "; ".join(f"{rows[channel[i]]} at tap {tap[i]}, {flat[i]:+.2g}" for i in strongest)
-    return set_alt(ax, f"Kernel{f' {title}' if title else ''}: the largest weights are {said}.")

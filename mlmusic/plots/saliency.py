@@ -91,11 +91,12 @@ def saliency(
                 linewidths=0.7,
                 label=label,
             )
-        ax.set(xlabel=xlabel, ylabel=ylabel, xlim=(left, right), ylim=(bottom, top))
-        if extent is None:
-            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-            ax.yaxis.set_major_locator(MaxNLocator(integer=True))
-        legend = ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2)
+        ax.set(xlim=(left, right), ylim=(bottom, top), ylabel=ylabel)
+        ax.set_xlabel(xlabel, loc="left")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+        # Beside the label of the axis, so that a title has its place.
+        legend = ax.legend(loc="upper right", bbox_to_anchor=(1, -0.1), ncols=2, borderaxespad=0.2)
         for handle in legend.legend_handles:
             handle.set_sizes([40])
     return set_alt(ax, _describe(importance, target, xlabel, ylabel, (left, right, bottom, top)))

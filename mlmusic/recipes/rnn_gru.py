@@ -45,7 +45,7 @@ def encoded(scores: Iterable[Score]) -> list[np.ndarray]:
 
 
 def train(seed: int = 0, progress: bool = True) -> nn.Module:
-    """Train the model; about five CPU minutes."""
+    """Train the model; about four CPU minutes."""
     tunes = datasets.tunes()
     streams = Streams(encoded(tunes.train), lanes=16, steps=32, forget=0.05, seed=seed)
     seed_everything(seed)

@@ -250,7 +250,8 @@ class Score:
     def _between(self, start: float, stop: float) -> Score:
         notes = self.notes
         ends = notes["onset"] + notes["duration"]
-        sounding = (notes["onset"] < stop) & (ends > start)
+        # A bar line is a sum of floats: what sounds beyond it for less than that error isn't there.
+        sounding = (notes["onset"] < stop - 1e-9) & (ends > start + 1e-9)
         cut = notes[sounding].copy()
         cut["onset"] = np.maximum(cut["onset"], start) - start
         # Notes that lie inside keep their duration to the last bit.

@@ -1,7 +1,8 @@
 """Grading: mlmusic grade against nbgrader autograde and otter in one run.
 
-One job each but where a row says otherwise: by default ours takes as many as there are cores,
-theirs grade one notebook after the other.
+Typed without options ours takes as many jobs as there are cores; theirs grade one notebook after
+the other. The rows with two jobs are what a user of two cores gets, the others compare one process
+with one.
 
 Three functions, two visible tests and one hidden test each; the same submissions for all, half of
 them right, and all three must give them the same points, or the run fails.
@@ -76,7 +77,7 @@ def run() -> list[dict]:
             seconds, memory = two[MANY]
             theirs = {n: _nbgrader(source, root / f"nbgrader-{n}", n) for n in (FEWER, FEW)}
             rows += _rows("nbgrader autograde" + about, ours, theirs)
-            rows += _rows(f"nbgrader autograde, ours with two jobs{about}", two, theirs)[1:]
+            rows += _rows(f"nbgrader autograde, ours with two jobs{about}", two, theirs)
             if setup == NUMPY:
                 rows += _against_otter(root, ours)
             rows.append(

@@ -95,7 +95,8 @@ class Server:
 
     def address(self, name: str) -> str:
         place = "lab/tree" if self.kind == "lab" else "notebooks"
-        return f"http://127.0.0.1:{self.port}/{place}/{name}?token={TOKEN}"
+        fresh = "reset&" if self.kind == "lab" else ""  # JupyterLab would open the last tabs, too
+        return f"http://127.0.0.1:{self.port}/{place}/{name}?{fresh}token={TOKEN}"
 
     def stop(self) -> None:
         self.process.terminate()

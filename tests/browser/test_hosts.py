@@ -44,9 +44,9 @@ CELLS = [
 SINGLE, PAIR, STEMS, HANDLE, WIDGET = range(5)  # the players, in the order of the cells
 
 
-def notebook(path, outputs=()):
+def notebook(path, outputs=(), cells=CELLS):
     """Write the notebook; with `outputs`, as if it had been run, but signed by nobody."""
-    cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
+    cells = [nbformat.v4.new_code_cell(source) for source in cells]
     for cell, html in zip(cells[1:], outputs, strict=False):
         data = {"text/html": html, "text/plain": "Player"}
         cell["outputs"] = [nbformat.v4.new_output("execute_result", data, execution_count=1)]
@@ -106,10 +106,10 @@ class Page:
         self.js("document.querySelectorAll('audio').forEach(a => a.pause())")
 
 
-def open_and_run(driver, server, kind: str) -> Page:
+def open_and_run(driver, server, kind: str, cells=CELLS, players: int = 5) -> Page:
     here = server(kind)
-    notebook(here.notebooks / "players.ipynb")
-    driver.get(here.address("players.ipynb"))
+    notebook(here.notebooks / f"{players} players.ipynb", cells=cells)
+    driver.get(here.address(f"{players}%20players.ipynb"))
     page = Page(driver, kind)
     if kind == "classic":
         # The widgets' extension asks the kernel for its models as it loads: let it finish.
@@ -129,7 +129,7 @@ def open_and_run(driver, server, kind: str) -> Page:
           window.jupyterapp.commands.execute('notebook:run-all-cells');
         """
         wait(lambda: page.js(run_all) or time.sleep(2), "a kernel that runs every cell")
-    wait(lambda: len(page.players()) == 5, "five upgraded players")
+    wait(lambda: len(page.players()) == players, f"{players} upgraded players")
     return page
 
 

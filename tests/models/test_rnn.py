@@ -59,10 +59,17 @@ def test_causal_convolution_by_hand():
     with torch.no_grad():
         conv.conv.weight.copy_(torch.tensor([[[10.0, 1.0]]]))
         conv.conv.bias.zero_()
-    found, past = conv(torch.tensor([[[1.0, 2, 3, 4]]]))
+    found, past = conv(torch.tensor([[[1.0], [2], [3], [4]]]))
     assert found.flatten().tolist() == [1, 2, 13, 24]
     assert past.flatten().tolist() == [3, 4]
     assert conv(torch.tensor([[[5.0]]]), past)[0].flatten().tolist() == [35]
+
+
+def test_causal_convolution_equals_torchs():
+    torch.manual_seed(2)
+    conv, x = CausalConv(3, 5, kernel=3, dilation=2), torch.randn(2, 9, 3)
+    expected = conv.conv(torch.nn.functional.pad(x.transpose(1, 2), (4, 0))).transpose(1, 2)
+    torch.testing.assert_close(conv(x)[0], expected)
 
 
 def test_the_stack_reaches_as_far_as_it_says():

@@ -26,21 +26,26 @@ def test_comparison_draws_a_dot_a_row_and_its_interval():
     assert hollow == [True, False, False]
     assert [text.get_text() for text in ax.get_yticklabels()] == list(ROWS)
     assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first row is on top
-    assert ax.get_xlabel() == "semitones (← lower is better)"
+    assert ax.get_xlabel().splitlines() == [
+        "semitones (← lower is better)",
+        "strokes: single runs or folds; pale bar: their range, or an interval",
+    ]
+    assert plots.comparison({"a": 1}).get_xlabel() == "higher is better →"
+    assert plots.comparison({"a": (2, 1, 3)}).get_xlabel().endswith("\npale bar: interval")
 
 
 def test_comparison_in_words():
     ax = plots.comparison(ROWS, unit="semitones", better="lower", baseline="copy")
     assert plots.alt(ax) == (
-        "Comparison in semitones, lower is better: copy (the baseline) 2.5; line 1.9, from 1.8 to"
-        " 2; neighbours 1.5, from 1.4 to 1.6. The best is neighbours."
+        "Comparison in semitones, lower is better: copy (the baseline) 2.50; line 1.90, from 1.80"
+        " to 2.00; neighbours 1.50, from 1.40 to 1.60. The best is neighbours."
     )
     assert plots.alt(plots.comparison({"a": 1, "b": 2})).endswith("The best is b.")
 
 
 def test_comparison_takes_intervals():
     interval = SimpleNamespace(value=0.7, low=0.6, high=0.9)
-    assert "cnn 0.7, from 0.6 to 0.9" in plots.alt(plots.comparison({"cnn": interval}))
+    assert "cnn 0.700, from 0.600 to 0.900" in plots.alt(plots.comparison({"cnn": interval}))
 
 
 @pytest.mark.parametrize(

@@ -153,6 +153,13 @@ def test_bars_are_counted_as_musicians_count():
     assert TUNE.bars(0, 2) == TUNE
 
 
+def test_a_note_that_ends_at_a_bar_line_but_for_rounding_is_not_in_the_next_bar():
+    late = 3 + 7e-15
+    score = Score([(0, late, 60), (late, 3, 62)], metre=[(0, 3, 4)])
+    assert score.bars(1, 1).notes["pitch"].tolist() == [60]
+    assert score.bars(2, 2).notes["pitch"].tolist() == [62]
+
+
 @pytest.mark.parametrize("span", [(0, 9), (3, 3), (2, 1), (-1, 0)])
 def test_bars_that_do_not_exist(span):
     with pytest.raises(ValueError, match="this score has bars 0–2"):

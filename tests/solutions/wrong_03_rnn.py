@@ -15,6 +15,11 @@ WRONG = {
             "def nats_per_note(chances, notes): return -np.log(chances[:notes]).mean()",
             "add up all tokens",
         ),
+        (
+            "def nats_per_note(chances, notes): return -np.log(np.prod(chances)) / notes",
+            "add up logarithms",
+        ),
+        ("def nats_per_note(chances, notes): return -np.log(chances) / notes", "one number"),
         ("def nats_per_note(chances, notes): print(-np.log(chances).sum() / notes)", "return"),
     ],
     "answer-2": [
@@ -50,6 +55,13 @@ def smoothed(counts, below, discount):  # mixes, instead of taking from the coun
         ),
         (
             """
+def smoothed(counts, below, discount):  # what was taken goes only to those that never followed
+    taken = discount * (counts > 0).sum() / counts.sum()
+    return np.where(counts > 0, (counts - discount) / counts.sum(), taken * below)""",
+            "among all tokens",
+        ),
+        (
+            """
 def smoothed(counts, below, discount):  # divides by nothing
     total, kinds = counts.sum(), (counts > 0).sum()
     return np.maximum(counts - discount, 0) / total + discount * kinds / total * below""",
@@ -57,6 +69,55 @@ def smoothed(counts, below, discount):  # divides by nothing
         ),
     ],
     "answer-3": [
+        (
+            """
+def gates(bar_lines):  # forgets nothing
+    first = np.concatenate([[True], bar_lines[:-1]]) & ~bar_lines
+    return np.ones(len(first)), first.astype(float)""",
+            "where you write, nothing may stay",
+        ),
+        (
+            """
+def gates(bar_lines):  # writes everything
+    first = np.concatenate([[True], bar_lines[:-1]]) & ~bar_lines
+    return 1.0 - first, np.ones(len(first))""",
+            "added to the first",
+        ),
+        (
+            """
+def gates(bar_lines):  # holds the last note
+    return np.zeros(len(bar_lines)), np.ones(len(bar_lines))""",
+            "replaces the first",
+        ),
+        (
+            """
+def gates(bar_lines):  # the forget gate the wrong way round
+    first = np.concatenate([[True], bar_lines[:-1]]) & ~bar_lines
+    return first.astype(float), first.astype(float)""",
+            "what STAYS",
+        ),
+        (
+            """
+def gates(bar_lines):  # writes at the bar line itself
+    return 1.0 - bar_lines, bar_lines.astype(float)""",
+            "melody's first note isn't written",
+        ),
+        (
+            """
+def gates(bar_lines):  # forgets at the bar line already
+    first = np.concatenate([[True], bar_lines[:-1]]) & ~bar_lines
+    return 1.0 - (first | bar_lines), first.astype(float)""",
+            "at the bar line the memory still holds",
+        ),
+        (
+            """
+def gates(bar_lines):  # takes whatever follows a bar line for a note
+    after_line = np.concatenate([[True], bar_lines[:-1]])
+    return 1.0 - after_line, after_line.astype(float)""",
+            "two bar lines side by side",
+        ),
+    ],
+    "answer-4": [
         (
             "def causal(x, weights, dilation): return np.convolve(x, weights, 'same')",
             "before it happens",
@@ -97,7 +158,7 @@ def causal(x, weights, dilation):  # goes round: the end is heard at the beginni
             "before the beginning is silence",
         ),
     ],
-    "answer-4": [
+    "answer-5": [
         (
             """
 def nucleus(probabilities, share):  # leaves out the token that carries it over
@@ -141,7 +202,7 @@ def nucleus(probabilities, share):  # goes through the tokens in their order, no
             "carries the sum over",
         ),
     ],
-    "answer-5": [
+    "answer-6": [
         (
             """
 def may_follow(pitches):  # forgets the second rule
@@ -195,7 +256,7 @@ def may_follow(pitches):  # numbers instead of a mask
             "128 times True or False",
         ),
     ],
-    "answer-6": [
+    "answer-7": [
         (
             """
 def chances_at_mended(logits, temperature):  # multiplies
@@ -210,6 +271,13 @@ def chances_at_mended(logits, temperature):  # too large a number
     chances = np.exp(logits / temperature)
     return chances / chances.sum()""",
             "take away the maximum",
+        ),
+        (
+            """
+def chances_at_mended(logits, temperature):  # the maximum of the logits before they were divided
+    chances = np.exp(logits / temperature - np.max(logits))
+    return chances / chances.sum()""",
+            "the maximum to take away",
         ),
         ("chances_at_mended = chances_at", "divide before softmax"),
         (

@@ -181,6 +181,7 @@ class _Server:
         if pid == 0:
             try:
                 os.close(reading)
+                gc.set_threshold(50_000)  # it lives for a moment; looking for cycles takes longer
                 _confine(self.marker.limits)
                 with os.fdopen(writing, "wb") as pipe:
                     work(lambda event: write_frame(pipe, event))

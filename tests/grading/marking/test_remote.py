@@ -118,6 +118,21 @@ def test_a_docstring_is_the_students_own(student):
     assert student.fetch("Note").__doc__ == "Note(pitch: int)"
 
 
+def test_a_function_is_asked_for_once(student):
+    asked = []
+    ask = student.ask
+    student.ask = lambda label, op, **fields: asked.append((label, op)) or ask(label, op, **fields)
+    for _ in range(2):
+        assert student.fetch("double", settled=True)(3) == 6
+        assert student.fetch("value", settled=True) == [1, 2]  # may change: asked for every time
+    gets = [label for label, op in asked if op == "get"]
+    assert gets == ["double", "value", "value"]
+    student.sandbox.start()
+    student.renewed()  # another process, another function
+    assert student.fetch("double", settled=True)(3) == 6
+    assert [op for label, op in asked if label == "double"] == ["get", "get"]
+
+
 def test_what_is_missing(student):
     with pytest.raises(Lost, match="^nowhere is not defined$") as caught:
         student.fetch("nowhere")

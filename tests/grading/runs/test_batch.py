@@ -538,7 +538,7 @@ def graded(group):
 def test_a_run_that_is_stopped_is_gone_on_with(group, killed):
     """Killed without a chance to clean up, or interrupted with Ctrl-C."""
     names = [f"student {i:02}" for i in range(24)]
-    group.hand_in(*names, sleep=0.1)
+    group.hand_in(*names, sleep=0.3)
     run = group.command("--jobs", "2")
     wait_for(lambda: graded(group) >= 5)
     run.send_signal(signal.SIGKILL if killed else signal.SIGINT)
