@@ -71,12 +71,12 @@ def slerp(a: ArrayLike, b: ArrayLike, t: ArrayLike) -> np.ndarray:
 
 
 def plane(corners: ArrayLike, rows: int, columns: int) -> np.ndarray:
-    """Spread a grid between four points, along arcs: first down the sides, then across.
+    """Spread a grid between four points, along arcs: first up the sides, then across.
 
     Parameters
     ----------
     corners : array, shape (4, latent)
-        Top left, top right, bottom left, bottom right.
+        Bottom left, bottom right, top left, top right, as `mlmusic.latentmap` draws them.
     rows, columns : int
         At least 2.
 
@@ -92,8 +92,8 @@ def plane(corners: ArrayLike, rows: int, columns: int) -> np.ndarray:
     corners = np.asarray(corners, float)
     if corners.ndim != 2 or len(corners) != 4 or min(rows, columns) < 2:
         raise ValueError("a plane has four corners (4, latent), and at least 2 rows and columns")
-    down, across = np.linspace(0, 1, rows), np.linspace(0, 1, columns)
-    left, right = slerp(corners[0], corners[2], down), slerp(corners[1], corners[3], down)
+    up, across = np.linspace(0, 1, rows), np.linspace(0, 1, columns)
+    left, right = slerp(corners[0], corners[2], up), slerp(corners[1], corners[3], up)
     return np.stack([slerp(a, b, across) for a, b in zip(left, right, strict=True)])
 
 

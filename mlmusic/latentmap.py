@@ -22,14 +22,16 @@ class LatentMap(ipywidgets.VBox):
     """Buttons for the points of a grid, two sliders to walk, and what is heard here, in words.
 
     Every point is a button: clicked, or reached with Tab and pressed with Enter. For the arrow
-    keys, go to one of the sliders: across moves with left and right, down with up and down, and
-    both with either. The melody of the point is said in words below, for those who can't hear
-    it, and read out by screen readers. The map doesn't play: watch ``place``.
+    keys, go to one of the sliders: right and left move across, and up and down move up and down,
+    since rows are counted from the bottom, as on a chart. The melody of the point is said in
+    words below, for those who can't hear it, and read out by screen readers. The map doesn't
+    play: watch ``place``.
 
     Parameters
     ----------
     points : array, shape (rows, columns, latent)
-        Such as `mlmusic.latent.plane` gives. At least 2 rows and columns, at most `MOST`.
+        Such as `mlmusic.latent.plane` gives; row 0 is drawn at the bottom. At least 2 rows and
+        columns, at most `MOST`.
     decode : function (latent,) array -> Score
         Called once for each point that is visited.
     mark : function Score -> str, optional
@@ -41,8 +43,8 @@ class LatentMap(ipywidgets.VBox):
     Attributes
     ----------
     place : tuple of int
-        Row and column. Watch it with ``map.observe(function, names="place")``; set it to walk by
-        program.
+        Row (0 is the lowest) and column. Watch it with ``map.observe(function, names="place")``;
+        set it to walk by program.
     buttons : list of list of ipywidgets.Button
 
     Raises
@@ -86,18 +88,18 @@ class LatentMap(ipywidgets.VBox):
             for row in range(self.rows)
         ]
         grid = ipywidgets.GridBox(
-            [button for row in self.buttons for button in row],
+            [button for row in reversed(self.buttons) for button in row],
             layout=ipywidgets.Layout(
                 grid_template_columns=f"repeat({self.columns}, 40px)", grid_gap="2px"
             ),
         )
         wide = {"continuous_update": True, "min": 1}
         self.across = ipywidgets.IntSlider(max=self.columns, description="across", **wide)
-        self.down = ipywidgets.IntSlider(max=self.rows, description="down", **wide)
+        self.up = ipywidgets.IntSlider(max=self.rows, description="up", **wide)
         self.said = ipywidgets.HTML()
-        super().__init__([grid, self.across, self.down, self.said])
+        super().__init__([grid, self.across, self.up, self.said])
         self.across.observe(self._slid, names="value")
-        self.down.observe(self._slid, names="value")
+        self.up.observe(self._slid, names="value")
         self.observe(self._moved, names="place")
         self.place = place
 
@@ -134,7 +136,7 @@ class LatentMap(ipywidgets.VBox):
         self.place = place
 
     def _slid(self, _: dict[str, Any]) -> None:
-        self._go((self.down.value - 1, self.across.value - 1))
+        self._go((self.up.value - 1, self.across.value - 1))
 
     def _moved(self, change: dict[str, Any]) -> None:
         if change["old"] and change["old"] is not traitlets.Undefined:
@@ -146,8 +148,8 @@ class LatentMap(ipywidgets.VBox):
         self.buttons[row][column].layout.border = "3px solid #333333"
         self.buttons[row][column].style.font_weight = "bold"
         # Both sliders are moved before either is listened to again.
-        with self.across.hold_trait_notifications(), self.down.hold_trait_notifications():
-            self.across.value, self.down.value = column + 1, row + 1
+        with self.across.hold_trait_notifications(), self.up.hold_trait_notifications():
+            self.across.value, self.up.value = column + 1, row + 1
         score = self.score()
         what = describe(score) if len(score) else "Nothing sounds here."
         text = f"Row {row + 1}, column {column + 1}. {what}"

@@ -30,7 +30,7 @@ def test_a_click_goes_there_and_says_so():
     assert found.score().notes["pitch"].tolist() == [61, 61, 61]
     assert "Row 3, column 2." in found.said.value
     assert 'role="status" aria-live="polite"' in found.said.value
-    assert (found.across.value, found.down.value) == (2, 3)
+    assert (found.across.value, found.up.value) == (2, 3)
     assert found.buttons[2][1].layout.border is not None
     assert found.buttons[0][0].layout.border is None
 
@@ -38,16 +38,18 @@ def test_a_click_goes_there_and_says_so():
 def test_sliders_walk_one_step_at_a_time():
     found, heard = made(place=(1, 1))
     found.across.value += 1  # what the right arrow does
-    found.down.value -= 1
+    found.up.value -= 1  # what the down arrow does: rows are counted from the bottom
     assert heard == [(1, 2), (0, 2)]
     assert found.place == (0, 2)
+    assert found.children[0].children[-4:] == tuple(found.buttons[0])
+    assert found.children[0].children[:4] == tuple(found.buttons[2])
 
 
 def test_a_place_by_program_moves_both_sliders_once():
     found, heard = made()
     found.place = (2, 3)
     assert heard == [(2, 3)]
-    assert (found.down.value, found.across.value) == (3, 4)
+    assert (found.up.value, found.across.value) == (3, 4)
 
 
 def test_marks_stand_on_the_buttons():
