@@ -29,19 +29,24 @@ BETA = 0.5
 SAMPLES = 1000
 
 
-def split(name: str) -> Windows:
+def split(name: str, bars: int = 2) -> Windows:
     """Return the windows of a split; those of valid and test that training has are left out."""
     tunes = datasets.tunes()
-    found = windows([doubled(tune) for tune in tunes[name]], bars=2, steps_per_bar=16)
-    return found if name == "train" else without(found, split("train"))
+    found = windows([doubled(tune) for tune in tunes[name]], bars, steps_per_bar=16)
+    return found if name == "train" else without(found, split("train", bars))
 
 
 def train(seed: int = 0, progress: bool = True) -> nn.Module:
     """Train the model; about six CPU minutes."""
-    batches = Shifted(split("train").symbols, size=64, most=2, seed=seed)
+    return trained(2, 192, seed, progress)
+
+
+def trained(bars: int, channels: int, seed: int, progress: bool) -> nn.Module:
+    """Train a model of so many bars."""
+    batches = Shifted(split("train", bars).symbols, size=64, most=2, seed=seed)
     steps = EPOCHS * len(batches)
     seed_everything(seed)
-    model = MelodyVAE(steps=32)
+    model = MelodyVAE(steps=16 * bars, channels=channels)
     fit(
         model,
         batches,
@@ -58,9 +63,10 @@ def train(seed: int = 0, progress: bool = True) -> nn.Module:
 @torch.no_grad()
 def evaluate(model: nn.Module) -> dict[str, float]:
     """Score copies of held-out windows, and windows drawn from the prior."""
-    learned, scores = split("train"), {}
+    bars = model.config["steps"] // 16
+    learned, scores = split("train", bars), {}
     for name in ("valid", "test"):
-        held = split(name)
+        held = split(name, bars)
         mean, log_variance = model.encode(torch.from_numpy(held.symbols))
         found = recovered(held.symbols, model.write(mean).numpy())
         drawn = model.sample(SAMPLES, seed=0).numpy()
@@ -85,7 +91,8 @@ def evaluate(model: nn.Module) -> dict[str, float]:
 
 def memorisation(model: nn.Module) -> str:
     """Count bars of the prior's samples that stand in the training tunes, beside human ones."""
-    learned, held = split("train"), split("test")
+    bars = model.config["steps"] // 16
+    learned, held = split("train", bars), split("test", bars)
     drawn = repair(model.sample(SAMPLES, seed=0).numpy())
     own = share_in(drawn.reshape(-1, 16), learned.bars)
     human = share_in(held.bars, learned.bars)
