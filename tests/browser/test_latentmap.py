@@ -49,11 +49,6 @@ def sound(page) -> str:
     return page.part(page.players()[0], "audio").get_attribute("src")
 
 
-def shows(page, notes: int, first: str) -> bool:
-    alt = page.part(page.players()[0], ".mlm-page img").get_attribute("alt")
-    return f"{notes} notes" in alt and first in alt
-
-
 def test_a_click_gives_another_sound(page):
     wait(lambda: said(page).startswith("Row 1, column 1."), "the first place")
     before = sound(page)
