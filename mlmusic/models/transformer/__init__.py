@@ -1,0 +1,1 @@
+"""Transformers: attention written out, a model over tokens, and one over chorales."""
