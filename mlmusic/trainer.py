@@ -136,7 +136,7 @@ class Trainer:
         self.clip, self.average = clip, average
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
         self.log = None if log is None else Path(log)
-        self.step, self.seconds = 0, 0.0
+        self.step, self.seconds, self.cpu_seconds = 0, 0.0, 0.0
         # What must be the same for a training to go on.
         self.settings = {
             "steps": steps,
@@ -155,6 +155,8 @@ class Trainer:
 
     def run(self) -> nn.Module:
         """Train to the end, and return the model with its mean weights, in eval mode.
+
+        What it cost over all runs of this training is its attribute ``cpu_seconds``.
 
         Raises
         ------
@@ -176,6 +178,7 @@ class Trainer:
             )
             total = count = norms = 0.0
             began, rows = time.perf_counter() - self.seconds, 0
+            cpu = time.process_time() - self.cpu_seconds
             while self._share() < 1:
                 try:
                     value, number, norm = self._one(model)
@@ -193,6 +196,7 @@ class Trainer:
                 bar.set_postfix_str(f"loss {value / number:.4f}", refresh=False)
                 if self.step % self.every == 0 or self._share() >= 1:
                     paused = time.perf_counter()
+                    self.cpu_seconds = time.process_time() - cpu
                     self._note(total / count, norms / rows, bar)
                     total, count, norms, rows = 0.0, 0.0, 0.0, 0
                     if self.checkpoint is not None and self.rank == 0:
@@ -200,6 +204,7 @@ class Trainer:
                     began += time.perf_counter() - paused
             bar.close()
         self.model.load_state_dict(self.mean.state_dict())
+        self.model.cpu_seconds = self.cpu_seconds
         return self.model.eval()
 
     def _share(self) -> float:
@@ -215,7 +220,7 @@ class Trainer:
         return self.lr * rising * falling
 
     def _one(self, model: nn.Module) -> tuple[float, float, float]:
-        """Take one step; return the sum of losses and their count over all processes, and a norm."""
+        """Take one step; return the sum of losses and their count, and the gradient's norm."""
         state = np.random.SeedSequence((self.seed, self.step, self.rank)).generate_state(
             1, np.uint64
         )
@@ -280,6 +285,7 @@ class Trainer:
             "settings": self.settings,
             "step": self.step,
             "seconds": self.seconds,
+            "cpu_seconds": self.cpu_seconds,
             "model": self.model.state_dict(),
             "mean": self.mean.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -316,7 +322,8 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.mean.load_state_dict(state["mean"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.seconds = state["step"], state["seconds"]
+        for name in ("step", "seconds", "cpu_seconds"):
+            setattr(self, name, state[name])
         if self.log is not None and self.log.exists():  # rows after the checkpoint come again
             rows = self.log.read_text("utf-8").splitlines(keepends=True)
             kept = [r for r in rows if not r[:1].isdigit() or int(r.split(",")[0]) <= self.step]

@@ -1,1 +1,44 @@
-"""Transformers: attention written out, a model over tokens, and one over chorales."""
+"""Transformers: attention written out, a model over tokens, and one over chorales.
+
+============  ================================================================================
+module        holds
+============  ================================================================================
+`attention`   attention in ten lines, rotary positions, the key–value cache, blocks
+`decoder`     `Transformer`: each next token from all before it
+`chorale`     `ChoraleModel`: one position a sixteenth, an exact chain rule inside the step
+`windows`     windows of chorales to train on
+`writing`     chorales written by a model
+============  ================================================================================
+"""
+
+from mlmusic.models.transformer.attention import (
+    Block,
+    Cache,
+    SelfAttention,
+    attention,
+    causal_mask,
+    rotary,
+    rotate,
+)
+from mlmusic.models.transformer.chorale import ChoraleModel, symbols, to_score
+from mlmusic.models.transformer.decoder import Transformer
+from mlmusic.models.transformer.windows import Windows, note_loss
+from mlmusic.models.transformer.writing import RANGES, write
+
+__all__ = [
+    "RANGES",
+    "Block",
+    "Cache",
+    "ChoraleModel",
+    "SelfAttention",
+    "Transformer",
+    "Windows",
+    "attention",
+    "causal_mask",
+    "note_loss",
+    "rotary",
+    "rotate",
+    "symbols",
+    "to_score",
+    "write",
+]

@@ -209,7 +209,6 @@ class SelfAttention(nn.Module):
         q, k, v = self.split(x, 0 if cache is None else cache.length)
         if cache is not None:
             cache, k, v = cache.append(k, v)
-        steps, keys = q.shape[2], k.shape[2]
         y = _attention(q, k, v)
         return self.mix(y.transpose(1, 2).flatten(2)), cache
 
@@ -274,7 +273,7 @@ class Trunk(nn.Module):
     def forward(
         self, x: Tensor, caches: list[Cache] | None = None
     ) -> tuple[Tensor, list[Cache] | None]:
-        """Map (batch, time, width) to the same shape; with caches, one a block, go on from there."""
+        """Map (batch, time, width) to the same shape; with a cache a block, go on from there."""
         grown = []
         for i, block in enumerate(self.blocks):
             x, cache = block(x, None if caches is None else caches[i])

@@ -5,7 +5,7 @@ silence, symbol s the MIDI pitch ``low + s - 1``. A note that sounds on is writt
 step, as in the published JSB chorales, so a repeated note can't be told from a held one.
 
 The trunk sees the steps before. Inside a step the voices are drawn one after the other, each given
-those before it: ``p(step) = p(S) p(B | S) p(A | S, B) p(T | S, B, A)``, each times "given the past".
+those before it: ``p(step) = p(S) p(B | S) p(A | S, B) p(T | S, B, A)``, all given the past, too.
 The product over all steps is an exact likelihood of the piece.
 """
 
@@ -174,6 +174,8 @@ class ChoraleModel(nn.Module):
     width, layers, heads : int
         Of the trunk.
     dropout : float
+    blank : float
+        Share of what is seen at a step (a note, an age …) that training hides.
     context : int
         How many steps it was trained to look back.
     bar : int
@@ -202,6 +204,7 @@ class ChoraleModel(nn.Module):
         layers: int = 4,
         heads: int = 6,
         dropout: float = 0.15,
+        blank: float = 0.0,
         context: int = 256,
         bar: int = 16,
         ages: bool = True,
@@ -220,6 +223,7 @@ class ChoraleModel(nn.Module):
             "layers": layers,
             "heads": heads,
             "dropout": dropout,
+            "blank": blank,
             "context": context,
             "bar": bar,
             "ages": ages,
@@ -239,7 +243,7 @@ class ChoraleModel(nn.Module):
         self.see = nn.Embedding(sum(sizes), width)
         offsets = torch.tensor([0, *sizes[:-1]]).cumsum(0)
         self.register_buffer("offsets", offsets, persistent=False)
-        self.dropout, self.norm = Dropout(dropout), nn.LayerNorm(width)
+        self.blank, self.dropout, self.norm = Dropout(blank), Dropout(dropout), nn.LayerNorm(width)
         self.trunk = Trunk(width, layers, heads, dropout=dropout)
 
         # Inside the step: what each voice adds to what the next ones know, and how it's drawn.
@@ -276,10 +280,14 @@ class ChoraleModel(nn.Module):
             parts.append(seen.age)
         if self.config["moves"]:
             below = seen.previous.roll(-1, dims=-1)  # of the bass, the soprano
-            gap = torch.where((seen.previous > 0) & (below > 0), seen.previous - below, 0)
+            sound = (seen.previous > 0) & (seen.previous <= self.pitches)
+            gap = torch.where(sound & sound.roll(-1, dims=-1), seen.previous - below, 0)
             parts += [seen.move, gap + self.pitches]
         rows = torch.cat(parts, -1) + self.offsets
-        x = nn.functional.embedding_bag(rows.flatten(0, -2), self.see.weight, mode="sum")
+        shown = self.blank(torch.ones(rows.shape, device=rows.device)).flatten(0, -2)
+        x = nn.functional.embedding_bag(
+            rows.flatten(0, -2), self.see.weight, mode="sum", per_sample_weights=shown
+        )
         x = x.unflatten(0, rows.shape[:-1])
         return self.trunk(self.norm(self.dropout(x)), caches)
 

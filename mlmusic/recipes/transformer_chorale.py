@@ -1,0 +1,180 @@
+"""Chorales in sixteenths: chapter 06's model, trained for longer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor, nn
+
+from mlmusic import datasets, seed_everything
+from mlmusic.metrics.chorales import frame_nll, nats_per_note
+from mlmusic.models.transformer.chorale import ChoraleModel, symbols
+from mlmusic.models.transformer.frames import frame_symbols, frames_of
+from mlmusic.models.transformer.windows import Windows, note_loss
+from mlmusic.models.transformer.writing import write
+from mlmusic.trainer import Trainer
+
+DATA = "the train split of datasets.jsb(), as published: 229 chorales"
+LICENCE = (
+    "MIT; trained on chorales that are in the public domain, from a repository that states no"
+    " licence: see datasets/jsb/README.md"
+)
+
+STEPS = 3000
+MODEL = {"width": 192, "layers": 4, "heads": 6, "dropout": 0.3, "blank": 0.1, "context": 128}
+WINDOWS = {"size": 16}
+TRAINING = {"lr": 1.5e-3, "warmup": 100, "decay": 0.5, "weight_decay": 0.05, "average": 0.998}
+
+
+def pieces(split: str, data: str = "jsb") -> list[Tensor]:
+    """Return the chorales of a split as symbols.
+
+    Parameters
+    ----------
+    split : {"train", "valid", "test"}
+    data : {"jsb", "chorales"}
+        The published files, or the course's chorales in the split that keeps JSB's test and
+        validation pieces apart, ``datasets.chorales(split="jsb")``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If JSB's file isn't there.
+    ValueError
+        If there are no such data.
+    """
+    sets = {"jsb": datasets.jsb, "chorales": lambda: datasets.chorales(split="jsb")}
+    if data not in sets:
+        raise ValueError(f"there are no data {data!r}: choose from {', '.join(sets)}")
+    return [symbols(score) for score in sets[data]()[split]]
+
+
+def train(
+    seed: int = 0,
+    progress: bool = True,
+    *,
+    steps: int | None = None,
+    minutes: float | None = None,
+    device: str = "auto",
+    checkpoint: str | Path | None = None,
+    log: str | Path | None = None,
+) -> nn.Module:
+    """Train the model."""
+    seed_everything(seed)
+    model = ChoraleModel(**MODEL)
+    return fitted(
+        model,
+        pieces("train"),
+        pieces("valid"),
+        steps=STEPS if steps is None and minutes is None else steps,
+        minutes=minutes,
+        seed=seed,
+        progress=progress,
+        device=device,
+        checkpoint=checkpoint,
+        log=log,
+        windows=WINDOWS,
+        **TRAINING,
+    )
+
+
+def fitted(
+    model: ChoraleModel,
+    train: Sequence[Tensor],
+    valid: Sequence[Tensor],
+    *,
+    windows: dict,
+    seed: int,
+    **options: object,
+) -> nn.Module:
+    """Train a model on pieces; a quarter of ``valid`` is watched in the log."""
+    drawn = Windows(model, train, seed=seed, **windows)
+    return Trainer(
+        model,
+        drawn.batch,
+        note_loss,
+        valid=lambda now: nats_per_note(now, valid[::4]),
+        seed=seed,
+        **options,
+    ).run()
+
+
+def evaluate(model: nn.Module) -> dict[str, float]:
+    """Score it on held-out chorales."""
+    found = {}
+    for data, name in (("jsb", "JSB"), ("chorales", "course's chorales")):
+        for split in ("valid", "test"):
+            score = nats_per_note(model, pieces(split, data))
+            found[f"nats per note, {name}, {split}"] = score
+    return found
+
+
+def evaluate_on(model: nn.Module, data: str, split: str) -> dict[str, object]:
+    """Score it on one split, and the checkpoint ``transformer/frames`` on its quarter notes.
+
+    Returns
+    -------
+    dict
+        data, split, nats_per_note (sixteenths, all four voices of each), frame_nll (nats a
+        quarter-note frame), n (how many pieces).
+    """
+    from mlmusic import weights
+
+    held_out = pieces(split, data)
+    if data == "jsb":
+        frames = datasets.jsb_frames()[split]
+    else:
+        frames = [frames_of(score) for score in datasets.chorales(split="jsb")[split]]
+    quarters = [frame_symbols(piece) for piece in frames]
+    return {
+        "data": data,
+        "split": split,
+        "nats_per_note": nats_per_note(model, held_out),
+        "frame_nll": frame_nll(weights.load("transformer/frames"), quarters),
+        "n": len(held_out),
+    }
+
+
+def memorisation(model: nn.Module) -> str:
+    """Compare the longest passages that its chorales and Bach's share with training ones."""
+    train = pieces("train")
+    steps = min(128, model.context)
+    written = write(model, steps, count=40, seed=0)
+    own = [longest_copy(piece, train) for piece in written]
+    human = [longest_copy(piece[:steps], train) for piece in pieces("test")]
+    return (
+        "longest passage of all four voices that stands in a training chorale, up to"
+        f" transposition, in sixteenths: of {len(own)} chorales of {steps} from nothing at"
+        f" temperature 1, median {np.median(own):.0f}, most {max(own)}; of the first {steps} of the"
+        f" test split's {len(human)}, median {np.median(human):.0f}, most {max(human)}"
+    )
+
+
+def longest_copy(piece: Tensor, train: Sequence[Tensor]) -> int:
+    """Count the steps of the longest passage of a piece that stands in a training piece.
+
+    Up to transposition: compared are each step's distances from the soprano of the step before.
+    A passage in which nothing moves is no passage.
+    """
+    mine = _moves(piece)
+    best = 0
+    for other in train:
+        theirs = _moves(other)
+        equal = (mine[:, None] == theirs[None]).all(-1)  # (steps, steps)
+        run = np.zeros(len(theirs) + 1, int)
+        for i in range(len(mine)):
+            run[1:] = np.where(equal[i], run[:-1] + 1, 0)
+            longest = int(run.max())
+            if longest > best and (mine[i - longest + 1 : i + 1, 0] != 0).any():
+                best = longest
+    return best
+
+
+def _moves(piece: Tensor) -> np.ndarray:
+    """How the soprano moves to each step but the first, and how far the others are below it."""
+    notes = piece.numpy()
+    steps = np.column_stack([np.diff(notes[:, 0]), notes[1:, :1] - notes[1:, 1:]])
+    silent = notes[1:] == 0
+    return np.column_stack([np.where(silent[:, :1], 99, steps), silent])
