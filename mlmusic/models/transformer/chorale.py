@@ -284,9 +284,11 @@ class ChoraleModel(nn.Module):
             gap = torch.where(sound & sound.roll(-1, dims=-1), seen.previous - below, 0)
             parts += [seen.move, gap + self.pitches]
         rows = torch.cat(parts, -1) + self.offsets
-        shown = self.blank(torch.ones(rows.shape, device=rows.device)).flatten(0, -2)
+        weight, shown = self.see.weight, None
+        if self.training:
+            shown = self.blank(weight.new_ones(rows.shape)).flatten(0, -2)
         x = nn.functional.embedding_bag(
-            rows.flatten(0, -2), self.see.weight, mode="sum", per_sample_weights=shown
+            rows.flatten(0, -2), weight, mode="sum", per_sample_weights=shown
         )
         x = x.unflatten(0, rows.shape[:-1])
         return self.trunk(self.norm(self.dropout(x)), caches)
