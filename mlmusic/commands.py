@@ -129,6 +129,9 @@ def _train(options: argparse.Namespace) -> int:
         return 0
     seconds = getattr(model, "cpu_seconds", None) or time.process_time() - began
     model.eval()
+    half = getattr(recipe, "HALF", False)
+    if half:
+        model.half().float()  # as they will be loaded
     told = "".join(
         f" --{option} {wanted[option]:g}"
         for option in known
@@ -143,8 +146,9 @@ def _train(options: argparse.Namespace) -> int:
         memorisation=recipe.memorisation(model),
         licence=recipe.LICENCE,
     )
-    card = weights.save(model, name, card, path=out)
-    kept.unlink(missing_ok=True)
+    card = weights.save(model, name, card, path=out, half=half)
+    for file in (kept, *out.parent.glob(f"{out.stem}.*{kept.suffix}")):
+        file.unlink(missing_ok=True)
     print(f"{card}\nwrote {out} ({out.stat().st_size:,} bytes) and {out.with_suffix('.json')}")
     return 0
 

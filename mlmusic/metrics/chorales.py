@@ -8,11 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mlmusic.models.transformer.chorale import ChoraleModel
+from mlmusic.models.transformer.chorale import ChoraleModel, Past
 
 
 def note_nats(
-    model: ChoraleModel, pieces: Sequence[Tensor], *, context: int | None = None
+    model: ChoraleModel,
+    pieces: Sequence[Tensor],
+    *,
+    context: int | None = None,
+    batch: int = 16,
 ) -> list[np.ndarray]:
     """Return ``-log p`` of every note of every step, given all before it.
 
@@ -22,12 +26,14 @@ def note_nats(
 
     Parameters
     ----------
-    model : ChoraleModel
+    model : ChoraleModel or Committee
         In eval mode meanwhile.
     pieces : sequence of (steps, 4) int64
         Symbols.
     context : int, optional
         How many steps a window has; by default the model's.
+    batch : int
+        Windows at a time.
 
     Returns
     -------
@@ -56,22 +62,42 @@ def note_nats(
     model.eval()
     try:
         with torch.no_grad():
-            return [_piece_nats(model, piece.to(device), context) for piece in pieces]
+            return _nats(model, [piece.to(device) for piece in pieces], context, batch)
     finally:
         model.train(training)
 
 
-def _piece_nats(model: ChoraleModel, piece: Tensor, context: int) -> np.ndarray:
-    seen = model.past(piece[None])
-    done, parts = 0, []
-    while done < len(piece):
-        first = max(0, done - context // 2)
-        last = min(len(piece), first + context)
-        logits = model(piece[None, first:last], seen.window(first, last))[0, done - first :]
-        log_p = logits.double().log_softmax(-1)
-        parts.append(-log_p.gather(-1, piece[done:last, :, None])[..., 0])
-        done = last
-    return torch.cat(parts).cpu().numpy()
+def _nats(model: ChoraleModel, pieces: list[Tensor], context: int, batch: int) -> list[np.ndarray]:
+    pasts = [model.past(piece) for piece in pieces]
+    windows = []  # piece, first step, first step that counts, last
+    for i, piece in enumerate(pieces):
+        done = 0
+        while done < len(piece):
+            first = max(0, done - context // 2)
+            last = min(len(piece), first + context)
+            windows.append((i, first, done, last))
+            done = last
+    found = [np.zeros((len(piece), 4)) for piece in pieces]
+    windows.sort(key=lambda window: window[3] - window[1])  # those of like length together
+    for start in range(0, len(windows), batch):
+        some = windows[start : start + batch]
+        longest = some[-1][3] - some[-1][1]
+        rows = [_filled(pieces[i][first:last], longest) for i, first, _, last in some]
+        notes = torch.stack(rows)  # what fills up comes last, so that nothing depends on it
+        seen = [
+            [_filled(part, longest) for part in pasts[i].window(first, last)]
+            for i, first, _, last in some
+        ]
+        logits = model(notes, Past(*map(torch.stack, zip(*seen, strict=True))))
+        log_p = logits.double().log_softmax(-1).gather(-1, notes[..., None])[..., 0]
+        for row, (i, first, done, last) in zip(log_p, some, strict=True):
+            found[i][done:last] = -row[done - first : last - first].cpu().numpy()
+    return found
+
+
+def _filled(part: Tensor, steps: int) -> Tensor:
+    """Fill up the first axis with zeros."""
+    return torch.cat([part, part.new_zeros(steps - len(part), *part.shape[1:])])
 
 
 def nats_per_note(

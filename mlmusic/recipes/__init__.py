@@ -23,6 +23,9 @@ recipe trains what a chapter has no time for; it has
 ``evaluate_on(model, data, split) -> dict``
     Only where there are several sets to score it on: ``mlmusic evaluate --data`` prints this.
 
+``HALF``
+    Only where the weights are kept in 16 bits; all scores are then those of rounded weights.
+
 ``train`` may also take ``steps``, ``minutes``, ``device``, ``checkpoint`` and ``log``, as
 `mlmusic.trainer.Trainer` has them: then the command takes these options, and goes on where a
 training was stopped.

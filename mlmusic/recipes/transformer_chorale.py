@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from mlmusic import datasets, seed_everything
 from mlmusic.metrics.chorales import frame_nll, nats_per_note
 from mlmusic.models.transformer.chorale import ChoraleModel, symbols
+from mlmusic.models.transformer.committee import Committee
 from mlmusic.models.transformer.frames import frame_symbols, frames_of
 from mlmusic.models.transformer.windows import Windows, note_loss
 from mlmusic.models.transformer.writing import write
@@ -23,8 +24,22 @@ LICENCE = (
 )
 
 STEPS = 3000
-MODEL = {"width": 192, "layers": 4, "heads": 6, "dropout": 0.3, "blank": 0.1, "context": 128}
-WINDOWS = {"size": 16}
+"""For each member."""
+
+MEMBERS = 2
+SHIFTS = (-1, 0, 1)
+HALF = True
+MODEL = {
+    "low": 33,
+    "high": 84,
+    "width": 152,
+    "layers": 4,
+    "heads": 4,
+    "dropout": 0.3,
+    "blank": 0.1,
+    "context": 128,
+}
+WINDOWS = {"size": 16, "reach": 6}
 TRAINING = {"lr": 1.5e-3, "warmup": 100, "decay": 0.5, "weight_decay": 0.05, "average": 0.998}
 
 
@@ -48,7 +63,7 @@ def pieces(split: str, data: str = "jsb") -> list[Tensor]:
     sets = {"jsb": datasets.jsb, "chorales": lambda: datasets.chorales(split="jsb")}
     if data not in sets:
         raise ValueError(f"there are no data {data!r}: choose from {', '.join(sets)}")
-    return [symbols(score) for score in sets[data]()[split]]
+    return [symbols(score, low=MODEL["low"], high=MODEL["high"]) for score in sets[data]()[split]]
 
 
 def train(
@@ -61,23 +76,34 @@ def train(
     checkpoint: str | Path | None = None,
     log: str | Path | None = None,
 ) -> nn.Module:
-    """Train the model."""
-    seed_everything(seed)
-    model = ChoraleModel(**MODEL)
-    return fitted(
-        model,
-        pieces("train"),
-        pieces("valid"),
-        steps=STEPS if steps is None and minutes is None else steps,
-        minutes=minutes,
-        seed=seed,
-        progress=progress,
-        device=device,
-        checkpoint=checkpoint,
-        log=log,
-        windows=WINDOWS,
-        **TRAINING,
-    )
+    """Train the members, one after the other; with ``steps`` or ``minutes`` so long each."""
+    members = []
+    for number in range(MEMBERS):
+        seed_everything(seed + number)
+        members.append(
+            fitted(
+                ChoraleModel(**MODEL),
+                pieces("train"),
+                pieces("valid"),
+                steps=STEPS if steps is None and minutes is None else steps,
+                minutes=minutes,
+                seed=seed + number,
+                progress=progress,
+                device=device,
+                checkpoint=_numbered(checkpoint, number),
+                log=_numbered(log, number),
+                windows=WINDOWS,
+                **TRAINING,
+            )
+        )
+    model = Committee.of(members, SHIFTS)
+    model.cpu_seconds = sum(member.cpu_seconds for member in members)
+    return model
+
+
+def _numbered(path: str | Path | None, number: int) -> Path | None:
+    """Give each member a file of its own: ``it.csv`` is ``it.0.csv`` for the first."""
+    return None if path is None else Path(path).with_suffix(f".{number}{Path(path).suffix}")
 
 
 def fitted(

@@ -18,7 +18,10 @@ from torch import nn
 from mlmusic.weights.card import Card
 
 MODELS = {
+    "ChoraleModel": "mlmusic.models.transformer",
+    "Committee": "mlmusic.models.transformer",
     "MelodyModel": "mlmusic.models.rnn",
+    "Transformer": "mlmusic.models.transformer",
 }
 """Where each class is that a card may name. A card can't name a module: whoever made it could
 otherwise have any code run."""
@@ -97,7 +100,14 @@ def load(name: str | Path) -> nn.Module:
     return model.eval()
 
 
-def save(model: nn.Module, name: str, card: Card, *, path: str | Path | None = None) -> Card:
+def save(
+    model: nn.Module,
+    name: str,
+    card: Card,
+    *,
+    path: str | Path | None = None,
+    half: bool = False,
+) -> Card:
     """Write a model's weights and their card.
 
     Parameters
@@ -111,6 +121,9 @@ def save(model: nn.Module, name: str, card: Card, *, path: str | Path | None = N
     path : str or Path, optional
         A file ending in ``.safetensors``; the card goes beside it. By default the weights become
         one of `names()`.
+    half : bool
+        Write numbers of 16 bits, which takes half the room. `load` gives them back with 32, but
+        rounded: scores on the card should be those of the rounded weights.
 
     Returns
     -------
@@ -128,6 +141,8 @@ def save(model: nn.Module, name: str, card: Card, *, path: str | Path | None = N
     path = FOLDER / f"{checked_name(name)}.safetensors" if path is None else checked_path(path)
     tensors = {key: value.detach().cpu().clone() for key, value in model.state_dict().items()}
     for key, value in tensors.items():
+        if half and value.is_floating_point():
+            value = value.half()
         tensors[key] = value.contiguous()
         if value.is_floating_point() and not value.isfinite().all():
             raise ValueError(f"{name}: the weight {key} isn't finite: has training failed?")

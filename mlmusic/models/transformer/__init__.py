@@ -6,6 +6,8 @@ module        holds
 `attention`   attention in ten lines, rotary positions, the key–value cache, blocks
 `decoder`     `Transformer`: each next token from all before it
 `chorale`     `ChoraleModel`: one position a sixteenth, an exact chain rule inside the step
+`committee`   several of them that vote, each in several keys
+`frames`      chorales as frames of a quarter note
 `windows`     windows of chorales to train on
 `writing`     chorales written by a model
 ============  ================================================================================
@@ -21,6 +23,7 @@ from mlmusic.models.transformer.attention import (
     rotate,
 )
 from mlmusic.models.transformer.chorale import ChoraleModel, symbols, to_score
+from mlmusic.models.transformer.committee import Committee
 from mlmusic.models.transformer.decoder import Transformer
 from mlmusic.models.transformer.windows import Windows, note_loss
 from mlmusic.models.transformer.writing import RANGES, write
@@ -30,6 +33,7 @@ __all__ = [
     "Block",
     "Cache",
     "ChoraleModel",
+    "Committee",
     "SelfAttention",
     "Transformer",
     "Windows",

@@ -85,6 +85,10 @@ def rotary(positions: Tensor, head_dim: int, base: float = 10_000.0) -> tuple[Te
     return angles.cos(), angles.sin()
 
 
+Turns = tuple[Tensor, Tensor]
+"""What `rotary` returns."""
+
+
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Turn (…, time, head_dim): number i and number i + head_dim / 2 are a pair."""
     a, b = x.chunk(2, dim=-1)
@@ -105,26 +109,25 @@ class Cache:
 
     def __init__(self, room: int = 64):
         self.length, self._room = 0, room
-        self._memory: list[Tensor] = []  # keys and values, (batch, heads, room, head_dim) each
+        self._memory: Tensor | None = None  # keys and values: (2, batch, heads, room, head_dim)
         self._used = [0]  # how much of the memory is taken, by whichever cache shares it
 
     def append(self, keys: Tensor, values: Tensor) -> tuple[Cache, Tensor, Tensor]:
         """Add steps: (batch, heads, steps, head_dim) each; return the cache and all steps."""
-        end = self.length + keys.shape[2]
-        grown = Cache(self._room)
-        grown.length, grown._memory, grown._used = end, self._memory, self._used
-        if not self._memory or end > self._memory[0].shape[2] or self._used[0] != self.length:
+        grown, first = Cache(self._room), self.length
+        grown.length = last = first + keys.shape[2]
+        grown._memory, grown._used = self._memory, self._used
+        if self._memory is None or last > self._room or self._used[0] != first:
             # Full, or another cache goes on from here in the same memory: move out.
-            grown._room = max(self._room, 2 * end)
-            grown._memory, grown._used = [], [end]
-            for part, new in zip(self._memory or (keys, values), (keys, values), strict=True):
-                memory = new.new_zeros(*new.shape[:2], grown._room, new.shape[3])
-                memory[:, :, : self.length] = part[:, :, : self.length]
-                grown._memory.append(memory)
-        for memory, new in zip(grown._memory, (keys, values), strict=True):
-            memory[:, :, self.length : end] = new
-        grown._used[0] = end
-        return grown, grown._memory[0][:, :, :end], grown._memory[1][:, :, :end]
+            grown._room, grown._used = max(self._room, 2 * last), [last]
+            grown._memory = keys.new_zeros(2, *keys.shape[:2], grown._room, keys.shape[3])
+            if self._memory is not None:
+                grown._memory[..., :first, :] = self._memory[..., :first, :]
+        grown._memory[0, :, :, first:last] = keys
+        grown._memory[1, :, :, first:last] = values
+        grown._used[0] = last
+        keys, values = grown._memory[..., :last, :].unbind()
+        return grown, keys, values
 
 
 def _attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -190,23 +193,26 @@ class SelfAttention(nn.Module):
         self.project = nn.Linear(width, 3 * width)  # queries, keys, values of all heads
         self.mix = nn.Linear(width, width)
 
-    def split(self, x: Tensor, first: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    def split(self, x: Tensor, turns: Turns | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Map (batch, time, width) to queries, keys, values: (batch, heads, time, head_dim).
 
-        ``first`` is the position of the first step.
+        ``turns`` are the angles of `rotary`; by default those from position 0 on.
         """
         batch, time, width = x.shape
         shape = (batch, time, 3, self.heads, width // self.heads)
-        q, k, v = self.project(x).view(shape).permute(2, 0, 3, 1, 4)
-        if self.rotary:
-            positions = torch.arange(first, first + time, device=x.device)
-            cos, sin = (part.to(q.dtype) for part in rotary(positions, q.shape[-1]))
-            q, k = rotate(q, cos, sin), rotate(k, cos, sin)
-        return q, k, v
+        parts = self.project(x).view(shape).permute(2, 0, 3, 1, 4)
+        if not self.rotary:
+            return parts[0], parts[1], parts[2]
+        if turns is None:
+            turns = rotary(torch.arange(time, device=x.device), shape[-1])
+        q, k = rotate(parts[:2], *(part.to(parts.dtype) for part in turns)).unbind()
+        return q, k, parts[2]
 
-    def forward(self, x: Tensor, cache: Cache | None = None) -> tuple[Tensor, Cache | None]:
+    def forward(
+        self, x: Tensor, cache: Cache | None = None, turns: Turns | None = None
+    ) -> tuple[Tensor, Cache | None]:
         """Map (batch, time, width) to the same shape; with a cache, go on from there."""
-        q, k, v = self.split(x, 0 if cache is None else cache.length)
+        q, k, v = self.split(x, turns)
         if cache is not None:
             cache, k, v = cache.append(k, v)
         y = _attention(q, k, v)
@@ -241,9 +247,11 @@ class Block(nn.Module):
         )
         self.dropout = Dropout(dropout)
 
-    def forward(self, x: Tensor, cache: Cache | None = None) -> tuple[Tensor, Cache | None]:
+    def forward(
+        self, x: Tensor, cache: Cache | None = None, turns: Turns | None = None
+    ) -> tuple[Tensor, Cache | None]:
         """Map (batch, time, width) to the same shape; with a cache, go on from there."""
-        found, cache = self.attention(self.norm1(x), cache)
+        found, cache = self.attention(self.norm1(x), cache, turns)
         x = x + self.dropout(found)
         return x + self.dropout(self.mlp(self.norm2(x))), cache
 
@@ -269,14 +277,24 @@ class Trunk(nn.Module):
         super().__init__()
         self.blocks = nn.ModuleList(Block(width, heads, dropout=dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
+        self.head_dim = width // heads
+        self._turns = rotary(torch.arange(0), self.head_dim)  # grows with what is asked for
+
+    def turns(self, first: int, last: int, device: torch.device) -> Turns:
+        """Return the angles of some positions, the same for all blocks."""
+        if last > len(self._turns[0]) or self._turns[0].device != device:
+            self._turns = rotary(torch.arange(2 * last, device=device), self.head_dim)
+        return self._turns[0][first:last], self._turns[1][first:last]
 
     def forward(
         self, x: Tensor, caches: list[Cache] | None = None
     ) -> tuple[Tensor, list[Cache] | None]:
         """Map (batch, time, width) to the same shape; with a cache a block, go on from there."""
         grown = []
+        first = 0 if caches is None else caches[0].length
+        turns = self.turns(first, first + x.shape[1], x.device)
         for i, block in enumerate(self.blocks):
-            x, cache = block(x, None if caches is None else caches[i])
+            x, cache = block(x, None if caches is None else caches[i], turns)
             grown.append(cache)
         return self.norm(x), None if caches is None else grown
 

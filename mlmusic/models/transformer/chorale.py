@@ -79,6 +79,12 @@ def following(seen: Past, notes: Tensor, pitches: int, bar: int = 16) -> Past:
     )
 
 
+def transposed(notes: Tensor, shift: int, pitches: int) -> Tensor:
+    """Shift pitches by semitones, as far as they go; silence and "nothing yet" stay."""
+    sounds = (notes > 0) & (notes <= pitches)
+    return torch.where(sounds, (notes + shift).clamp(1, pitches), notes)
+
+
 def symbols(score: Score, *, low: int = 36, high: int = 81) -> Tensor:
     """Write a chorale as symbols.
 
@@ -191,8 +197,8 @@ class ChoraleModel(nn.Module):
     ----------
     config : dict
         The parameters above: ``ChoraleModel(**config)`` is the same architecture.
-    symbols : int
-        Pitches and silence.
+    low, pitches, symbols : int
+        Lowest MIDI pitch; how many there are; how many symbols: pitches and silence.
     """
 
     def __init__(
@@ -230,7 +236,8 @@ class ChoraleModel(nn.Module):
             "moves": moves,
             "relative": relative,
         }
-        self.context, self.pitches = context, high - low + 1
+        self.low, self.bar, self.context = low, bar, context
+        self.pitches = high - low + 1
         self.symbols = self.pitches + 1
 
         def table(rows: int) -> nn.ModuleList:
@@ -269,7 +276,11 @@ class ChoraleModel(nn.Module):
 
     def past(self, notes: Tensor) -> Past:
         """Tell what is known before each step of whole pieces; see `past`."""
-        return past(notes, self.pitches, self.config["bar"])
+        return past(notes, self.pitches, self.bar)
+
+    def caches(self) -> list[Cache]:
+        """Return empty caches, one a block, to go on with from step to step."""
+        return self.trunk.caches()
 
     def look_back(
         self, seen: Past, caches: list[Cache] | None = None

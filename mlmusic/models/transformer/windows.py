@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mlmusic.models.transformer.chorale import ChoraleModel, Past
+from mlmusic.models.transformer.chorale import ChoraleModel, Past, transposed
 
 Window = tuple[Tensor, Past]
 """Symbols (batch, steps, 4), -1 after a piece's end, and what is known before each step."""
@@ -32,6 +32,9 @@ class Windows:
     context : int, optional
         Steps of a window; by default the model's context.
     transposed : bool
+    reach : int
+        In half of the windows, voices needn't stay where they sing: any interval of at most so
+        many semitones that the model's range allows. So it knows all keys; 0 leaves this out.
     seed : int
 
     Raises
@@ -48,6 +51,7 @@ class Windows:
         size: int = 16,
         context: int | None = None,
         transposed: bool = True,
+        reach: int = 0,
         seed: int = 0,
     ):
         self.context = model.context if context is None else context
@@ -59,6 +63,12 @@ class Windows:
         whole = torch.cat(self.pieces)
         sung = [whole[:, v][whole[:, v] > 0] for v in range(4)]
         self.shifts = [(_shifts(piece, sung) if transposed else (0, 0)) for piece in self.pieces]
+        everything = [torch.tensor([1, model.pitches])] * 4
+        self.wider = [
+            (max(-reach, low), min(reach, high))
+            for low, high in (_shifts(piece, everything) for piece in self.pieces)
+        ]
+        self.reach = reach
         lengths = np.array([len(piece) for piece in self.pieces], float)
         self.shares = lengths / lengths.sum()
 
@@ -82,7 +92,8 @@ class Windows:
 
     def _window(self, i: int, rng: np.random.Generator) -> Window:
         piece, seen, context = self.pieces[i], self.pasts[i], self.context
-        low, high = self.shifts[i]
+        wide = self.reach and rng.random() < 0.5
+        low, high = self.wider[i] if wide else self.shifts[i]
         shift = int(rng.integers(low, high + 1))
         spare = len(piece) - context
         first = int(rng.integers(-context // 4, spare + context // 4 + 1)) if spare > 0 else 0
@@ -90,8 +101,8 @@ class Windows:
         last = min(len(piece), first + context)
         fill = context - (last - first)
         seen = seen.window(first, last)
-        notes = _transposed(piece[first:last], shift, self.pitches)
-        seen = seen._replace(previous=_transposed(seen.previous, shift, self.pitches))
+        notes = transposed(piece[first:last], shift, self.pitches)
+        seen = seen._replace(previous=transposed(seen.previous, shift, self.pitches))
         pad = nn.functional.pad
         filled = [pad(part, (0, 0, 0, fill)) for part in seen[:3]]
         return pad(notes, (0, 0, 0, fill), value=-1), Past(*filled, pad(seen.phase, (0, fill)))
@@ -106,11 +117,6 @@ def _shifts(piece: Tensor, sung: list[Tensor]) -> tuple[int, int]:
             down = max(down, int(sung[v].min() - notes.min()))
             up = min(up, int(sung[v].max() - notes.max()))
     return down, up
-
-
-def _transposed(notes: Tensor, shift: int, pitches: int) -> Tensor:
-    """Shift pitches; silence and "nothing yet" stay."""
-    return torch.where((notes > 0) & (notes <= pitches), notes + shift, notes)
 
 
 def note_loss(model: nn.Module, window: Window) -> tuple[Tensor, Tensor]:

@@ -31,7 +31,7 @@ def write(
 
     Parameters
     ----------
-    model : ChoraleModel
+    model : ChoraleModel or Committee
         Switched to eval mode meanwhile.
     steps : int
         How many to add: 16 make a bar of 4/4.
@@ -86,7 +86,7 @@ def write(
     model.eval()
     try:
         with torch.no_grad():
-            caches = model.trunk.caches() if cache else None
+            caches = model.caches() if cache else None
             known = model.past(notes[:, : first + 1])
             for t in range(first, first + steps):
                 if not cache:
@@ -102,7 +102,7 @@ def write(
                         logits = logits.masked_fill(~allowed[v], -torch.inf)
                         notes[:, t, v] = _drawn(logits, temperature, nucleus, generator)
                     now = model.tell(v, now, before, notes[:, t])
-                known = following(known, notes[:, t : t + 1], model.pitches, model.config["bar"])
+                known = following(known, notes[:, t : t + 1], model.pitches, model.bar)
     finally:
         model.train(training)
     return notes.cpu()
@@ -130,7 +130,7 @@ def _prompt(model: ChoraleModel, prompt: Tensor | None, count: int) -> Tensor:
 def _allowed(model: ChoraleModel, ranges: Sequence[tuple[int, int]] | None, rests: bool) -> Tensor:
     """Which symbols each voice may take: (4, symbols) bool."""
     allowed = torch.ones(4, model.symbols, dtype=torch.bool)
-    low = model.config["low"]
+    low = model.low
     for v, (lowest, highest) in enumerate(ranges or ()):
         pitches = torch.arange(low, low + model.pitches)
         allowed[v, 1:] = (pitches >= lowest) & (pitches <= highest)
