@@ -144,7 +144,7 @@ def generate(
     if training:
         model.eval()
     try:
-        with torch.no_grad():
+        with torch.inference_mode():
             new, state = torch.tensor([tokens]), None
             for _ in range(steps):
                 logits, state = model(new, state)
@@ -209,7 +209,7 @@ def generate_batch(
     if training:
         model.eval()
     try:
-        with torch.no_grad():
+        with torch.inference_mode():
             new, state = torch.tensor(rows), None
             going = [True] * len(rows)
             for _ in range(steps):
@@ -251,7 +251,9 @@ def _check(model: object, prompt: int, steps: int) -> None:
 
 def _mask(
     tokens: list[int], size: int, repetition: int | None, allowed: Allowed | None
-) -> np.ndarray:
+) -> np.ndarray | None:
+    if allowed is None and repetition is None:
+        return None
     mask = np.ones(size, bool)
     if allowed is not None:
         mask = np.array(allowed(tokens) if callable(allowed) else allowed, dtype=bool)

@@ -23,7 +23,7 @@ LICENCE = (
     " licence: see datasets/jsb/README.md"
 )
 
-STEPS = 3000
+STEPS = 1800
 """For each member."""
 
 MEMBERS = 2
@@ -35,12 +35,12 @@ MODEL = {
     "width": 152,
     "layers": 4,
     "heads": 4,
-    "dropout": 0.3,
-    "blank": 0.1,
+    "dropout": 0.35,
+    "blank": 0.15,
     "context": 128,
 }
 WINDOWS = {"size": 16, "reach": 6}
-TRAINING = {"lr": 1.5e-3, "warmup": 100, "decay": 0.5, "weight_decay": 0.05, "average": 0.998}
+TRAINING = {"lr": 1.5e-3, "warmup": 100, "decay": 0.5, "weight_decay": 0.6, "average": 0.998}
 
 
 def pieces(split: str, data: str = "jsb") -> list[Tensor]:

@@ -97,6 +97,24 @@ def test_what_is_saved_comes_back(model, folder):
     assert card.made_with == f"torch {torch.__version__}, numpy {np.__version__}, 1 thread"
 
 
+def test_half_the_room(model, folder):
+    """Kept in 16 bits, given back in 32, rounded; what 16 bits can't hold isn't written."""
+    weights.save(model, "tiny/note", CARD, half=True)
+    size = (folder / "tiny/note.safetensors").stat().st_size
+    kept = safetensors.torch.load_file(folder / "tiny/note.safetensors")
+    assert {value.dtype for value in kept.values()} == {torch.float16}
+    again = weights.load("tiny/note")
+    for key, value in model.state_dict().items():
+        assert again.state_dict()[key].dtype == value.dtype
+        assert torch.equal(again.state_dict()[key], value.half().float())
+    weights.save(model, "tiny/note", CARD)
+    assert (folder / "tiny/note.safetensors").stat().st_size > size
+    with torch.no_grad():
+        model.layer.bias[0] = 1e6
+    with pytest.raises(ValueError, match=r"the weight layer\.bias isn't finite"):
+        weights.save(model, "tiny/note", CARD, half=True)
+
+
 def test_the_same_weights_give_the_same_bytes(model, folder, tmp_path):
     weights.save(model, "tiny/note", CARD)
     weights.save(weights.load("tiny/note"), "tiny/note", CARD, path=tmp_path / "b.safetensors")

@@ -92,7 +92,8 @@ Turns = tuple[Tensor, Tensor]
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Turn (…, time, head_dim): number i and number i + head_dim / 2 are a pair."""
     a, b = x.chunk(2, dim=-1)
-    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
+    # a cos - b sin, and a sin + b cos
+    return torch.cat([torch.addcmul(a * cos, b, sin, value=-1), torch.addcmul(a * sin, b, cos)], -1)
 
 
 class Cache:
@@ -109,25 +110,25 @@ class Cache:
 
     def __init__(self, room: int = 64):
         self.length, self._room = 0, room
-        self._memory: Tensor | None = None  # keys and values: (2, batch, heads, room, head_dim)
+        self._memory: list[Tensor] = []  # keys and values, (batch, heads, room, head_dim) each
         self._used = [0]  # how much of the memory is taken, by whichever cache shares it
 
     def append(self, keys: Tensor, values: Tensor) -> tuple[Cache, Tensor, Tensor]:
         """Add steps: (batch, heads, steps, head_dim) each; return the cache and all steps."""
-        grown, first = Cache(self._room), self.length
-        grown.length = last = first + keys.shape[2]
-        grown._memory, grown._used = self._memory, self._used
-        if self._memory is None or last > self._room or self._used[0] != first:
+        steps = keys.shape[2]
+        grown, first, last = Cache(self._room), self.length, self.length + steps
+        grown.length, grown._memory, grown._used = last, self._memory, self._used
+        if not self._memory or last > self._room or self._used[0] != first:
             # Full, or another cache goes on from here in the same memory: move out.
             grown._room, grown._used = max(self._room, 2 * last), [last]
-            grown._memory = keys.new_zeros(2, *keys.shape[:2], grown._room, keys.shape[3])
-            if self._memory is not None:
-                grown._memory[..., :first, :] = self._memory[..., :first, :]
-        grown._memory[0, :, :, first:last] = keys
-        grown._memory[1, :, :, first:last] = values
+            shape = (*keys.shape[:2], grown._room, keys.shape[3])
+            grown._memory = [keys.new_zeros(shape), values.new_zeros(shape)]
+            for new, old in zip(grown._memory, self._memory, strict=False):
+                new[:, :, :first] = old[:, :, :first]
+        for memory, new in zip(grown._memory, (keys, values), strict=True):
+            memory.narrow(2, first, steps).copy_(new)
         grown._used[0] = last
-        keys, values = grown._memory[..., :last, :].unbind()
-        return grown, keys, values
+        return grown, *(memory.narrow(2, 0, last) for memory in grown._memory)
 
 
 def _attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -283,7 +284,8 @@ class Trunk(nn.Module):
     def turns(self, first: int, last: int, device: torch.device) -> Turns:
         """Return the angles of some positions, the same for all blocks."""
         if last > len(self._turns[0]) or self._turns[0].device != device:
-            self._turns = rotary(torch.arange(2 * last, device=device), self.head_dim)
+            with torch.inference_mode(False):  # training may use them later
+                self._turns = rotary(torch.arange(2 * last, device=device), self.head_dim)
         return self._turns[0][first:last], self._turns[1][first:last]
 
     def forward(

@@ -85,7 +85,7 @@ def write(
     training = model.training
     model.eval()
     try:
-        with torch.no_grad():
+        with torch.inference_mode():
             caches = model.caches() if cache else None
             known = model.past(notes[:, : first + 1])
             for t in range(first, first + steps):

@@ -377,6 +377,13 @@ def test_temperature_0_takes_the_likeliest():
     assert torch.equal(likeliest[6:], found[0, 6:])
 
 
+def test_training_goes_on_after_writing():
+    built = model()
+    write(built, 20, seed=0)
+    built.train()(piece(8)[None]).sum().backward()
+    assert built.see.weight.grad.abs().sum() > 0
+
+
 def test_draws_follow_the_model():
     """The soprano's first note: frequencies of 4000 draws against its probabilities."""
     built = model(low=60, high=63)

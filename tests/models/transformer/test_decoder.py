@@ -78,6 +78,14 @@ def test_a_batch_writes_what_each_would_write_alone():
     assert generate_batch(built, prompts, 3, allowed=mask, seed=0)[0][4:] == [5, 5, 5]
 
 
+def test_training_goes_on_after_writing():
+    built = model()
+    generate(built, [1], 20, seed=0)
+    logits, _ = built.train()(tokens(1, 5))
+    logits.sum().backward()
+    assert built.embed.weight.grad.abs().sum() > 0
+
+
 def test_temperature_0_takes_the_likeliest():
     built, row = model(), [1, 4]
     for _ in range(10):
