@@ -14,7 +14,8 @@ import pytest
 import torch
 from torch import nn
 
-from mlmusic.trainer import Trainer, checked_device, has_bfloat16, out_of_memory
+from mlmusic.devices import checked_device, has_bfloat16, out_of_memory
+from mlmusic.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mlmusic.models.transformer.chorale import ChoraleModel, Past
+from mlmusic.models.transformer.chorale import ChoraleModel
+from mlmusic.models.transformer.pieces import Past
 
 
 def note_nats(

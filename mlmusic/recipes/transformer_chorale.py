@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from mlmusic import datasets, seed_everything
 from mlmusic.metrics.chorales import frame_nll, nats_per_note
-from mlmusic.models.transformer.chorale import ChoraleModel, symbols
+from mlmusic.models.transformer.chorale import ChoraleModel
 from mlmusic.models.transformer.committee import Committee
 from mlmusic.models.transformer.frames import frame_symbols, frames_of
+from mlmusic.models.transformer.pieces import symbols
 from mlmusic.models.transformer.windows import Windows, note_loss
 from mlmusic.models.transformer.writing import write
 from mlmusic.trainer import Trainer

@@ -12,8 +12,8 @@ import torch
 from mlmusic import cli, datasets, recipes, weights
 from mlmusic.datasets import download
 from mlmusic.metrics.chorales import nats_per_note
-from mlmusic.models.transformer.chorale import symbols, to_score
 from mlmusic.models.transformer.frames import frame_symbols, frames_of
+from mlmusic.models.transformer.pieces import symbols, to_score
 from mlmusic.models.transformer.writing import RANGES, write
 from mlmusic.recipes import transformer_chorale as recipe
 from mlmusic.recipes import transformer_frames

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from mlmusic.models.transformer.attention import Cache
-from mlmusic.models.transformer.chorale import ChoraleModel, Past, transposed
+from mlmusic.models.transformer.chorale import ChoraleModel
+from mlmusic.models.transformer.pieces import Past, transposed
 
 
 class Committee(nn.Module):

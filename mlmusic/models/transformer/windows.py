@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mlmusic.models.transformer.chorale import ChoraleModel, Past, transposed
+from mlmusic.models.transformer.chorale import ChoraleModel
+from mlmusic.models.transformer.pieces import Past, transposed
 
 Window = tuple[Tensor, Past]
 """Symbols (batch, steps, 4), -1 after a piece's end, and what is known before each step."""

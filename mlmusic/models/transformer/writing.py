@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mlmusic.models.transformer.chorale import ORDER, ChoraleModel, following
+from mlmusic.models.transformer.chorale import ORDER, ChoraleModel
+from mlmusic.models.transformer.pieces import following
 
 RANGES = ((60, 81), (52, 74), (46, 69), (36, 66))
 """MIDI ranges of soprano, alto, tenor, bass in the 229 chorales of JSB's train split."""

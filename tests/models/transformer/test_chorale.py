@@ -9,15 +9,9 @@ from torch import nn
 
 from mlmusic import Score, datasets
 from mlmusic.metrics.chorales import frame_nll, nats_per_note, note_nats
-from mlmusic.models.transformer.chorale import (
-    ORDER,
-    ChoraleModel,
-    following,
-    past,
-    symbols,
-    to_score,
-)
+from mlmusic.models.transformer.chorale import ORDER, ChoraleModel
 from mlmusic.models.transformer.frames import frame_symbols, frames_of
+from mlmusic.models.transformer.pieces import following, past, symbols, to_score
 from mlmusic.models.transformer.windows import Windows, note_loss
 from mlmusic.models.transformer.writing import RANGES, write
 
@@ -145,6 +139,18 @@ def test_the_probabilities_of_a_step_add_up_to_one(options):
     assert np.exp(-nats[:, 3].sum(1)).sum() == pytest.approx(1, abs=1e-9)
     assert np.allclose(nats[:, :3], nats[:1, :3])
     assert np.exp(-nats[:, 3].sum(1)).max() < 0.5
+
+
+def test_attention_weights():
+    built, notes = model().train(), piece(9)[None]
+    weights = built.weights(notes)
+    assert built.training
+    assert weights.shape == (2, 1, 2, 9, 9)
+    torch.testing.assert_close(weights.sum(-1), torch.ones(2, 1, 2, 9))
+    assert (weights.triu(1) == 0).all()
+    later = notes.clone()
+    later[0, 8] = 3  # known from step 9 on
+    assert torch.equal(built.weights(later), weights)
 
 
 def test_relative_logits_follow_the_reference():
