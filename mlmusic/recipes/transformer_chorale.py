@@ -30,24 +30,24 @@ LICENCE = (
     " licence: see datasets/jsb/README.md"
 )
 
-STEPS = 1800
+STEPS = 900
 """For each member."""
 
-MEMBERS = 2
-SHIFTS = (-1, 0, 1)
+MEMBERS = 5
+SHIFTS = (0,)
 HALF = True
 MODEL = {
     "low": 33,
     "high": 84,
-    "width": 152,
-    "layers": 4,
-    "heads": 4,
-    "dropout": 0.35,
-    "blank": 0.15,
+    "width": 96,
+    "layers": 3,
+    "heads": 3,
+    "dropout": 0.25,
+    "blank": 0.1,
     "context": 128,
 }
 WINDOWS = {"size": 16, "reach": 6}
-TRAINING = {"lr": 1.5e-3, "warmup": 100, "decay": 0.5, "weight_decay": 0.6, "average": 0.998}
+TRAINING = {"lr": 2e-3, "warmup": 100, "decay": 0.5, "weight_decay": 0.3, "average": 0.995}
 
 
 def pieces(split: str, data: str = "jsb") -> list[Tensor]:
@@ -84,54 +84,64 @@ def train(
     log: str | Path | None = None,
 ) -> nn.Module:
     """Train the members, one after the other; with ``steps`` or ``minutes`` so long each."""
-    members = []
-    for number in range(MEMBERS):
+    return committee(
+        MODEL,
+        pieces("train"),
+        pieces("valid"),
+        members=MEMBERS,
+        shifts=SHIFTS,
+        windows=WINDOWS,
+        training=TRAINING,
+        steps=STEPS if steps is None and minutes is None else steps,
+        minutes=minutes,
+        seed=seed,
+        progress=progress,
+        device=device,
+        checkpoint=checkpoint,
+        log=log,
+    )
+
+
+def committee(
+    config: dict,
+    train: Sequence[Tensor],
+    valid: Sequence[Tensor],
+    *,
+    members: int,
+    shifts: Sequence[int],
+    windows: dict,
+    training: dict,
+    seed: int,
+    checkpoint: str | Path | None,
+    log: str | Path | None,
+    **options: object,
+) -> Committee:
+    """Train models with seeds of their own; a quarter of ``valid`` is watched in the log."""
+    found = []
+    for number in range(members):
         seed_everything(seed + number)
-        members.append(
-            fitted(
-                ChoraleModel(**MODEL),
-                pieces("train"),
-                pieces("valid"),
-                steps=STEPS if steps is None and minutes is None else steps,
-                minutes=minutes,
+        model = ChoraleModel(**config)
+        found.append(
+            Trainer(
+                model,
+                Windows(model, train, seed=seed + number, **windows).batch,
+                note_loss,
+                valid=lambda now: nats_per_note(now, valid[::4]),
                 seed=seed + number,
-                progress=progress,
-                device=device,
                 checkpoint=_numbered(checkpoint, number),
                 log=_numbered(log, number),
-                windows=WINDOWS,
-                **TRAINING,
-            )
+                **training,
+                **options,
+            ).run()
         )
-    model = Committee.of(members, SHIFTS)
-    model.cpu_seconds = sum(member.cpu_seconds for member in members)
-    return model
+    whole = Committee.of(found, shifts)
+    whole.cpu_seconds = sum(member.cpu_seconds for member in found)
+    return whole
 
 
 def _numbered(path: str | Path | None, number: int) -> Path | None:
     """Give each member a file of its own: ``it.csv`` is ``it.0.csv`` for the first."""
     return None if path is None else Path(path).with_suffix(f".{number}{Path(path).suffix}")
-
-
-def fitted(
-    model: ChoraleModel,
-    train: Sequence[Tensor],
-    valid: Sequence[Tensor],
-    *,
-    windows: dict,
-    seed: int,
-    **options: object,
-) -> nn.Module:
-    """Train a model on pieces; a quarter of ``valid`` is watched in the log."""
-    drawn = Windows(model, train, seed=seed, **windows)
-    return Trainer(
-        model,
-        drawn.batch,
-        note_loss,
-        valid=lambda now: nats_per_note(now, valid[::4]),
-        seed=seed,
-        **options,
-    ).run()
 
 
 def evaluate(model: nn.Module) -> dict[str, float]:

@@ -6,11 +6,10 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from mlmusic import datasets, seed_everything
+from mlmusic import datasets
 from mlmusic.metrics.chorales import frame_nll
-from mlmusic.models.transformer.chorale import ChoraleModel
 from mlmusic.models.transformer.frames import HIGH, LOW, frame_symbols
-from mlmusic.recipes.transformer_chorale import fitted
+from mlmusic.recipes.transformer_chorale import committee
 
 DATA = "the train split of datasets.jsb_frames(), as published: 229 chorales"
 LICENCE = (
@@ -18,7 +17,12 @@ LICENCE = (
     " licence: see datasets/jsb/README.md"
 )
 
-STEPS = 1500
+STEPS = 700
+"""For each member."""
+
+MEMBERS = 2
+SHIFTS = (-1, 0, 1)
+HALF = True
 MODEL = {
     "low": LOW,
     "high": HIGH,
@@ -26,12 +30,12 @@ MODEL = {
     "layers": 3,
     "heads": 4,
     "dropout": 0.4,
-    "blank": 0.1,
+    "blank": 0.15,
     "context": 64,
     "bar": 4,
 }
-WINDOWS = {"size": 16}
-TRAINING = {"lr": 1.5e-3, "warmup": 100, "decay": 0.5, "weight_decay": 0.05, "average": 0.998}
+WINDOWS = {"size": 16, "reach": 6}
+TRAINING = {"lr": 1.5e-3, "warmup": 100, "decay": 0.5, "weight_decay": 0.6, "average": 0.998}
 
 
 def pieces(split: str) -> list[Tensor]:
@@ -49,13 +53,15 @@ def train(
     checkpoint: str | Path | None = None,
     log: str | Path | None = None,
 ) -> nn.Module:
-    """Train the model."""
-    seed_everything(seed)
-    model = ChoraleModel(**MODEL)
-    return fitted(
-        model,
+    """Train the members, one after the other; with ``steps`` or ``minutes`` so long each."""
+    return committee(
+        MODEL,
         pieces("train"),
         pieces("valid"),
+        members=MEMBERS,
+        shifts=SHIFTS,
+        windows=WINDOWS,
+        training=TRAINING,
         steps=STEPS if steps is None and minutes is None else steps,
         minutes=minutes,
         seed=seed,
@@ -63,8 +69,6 @@ def train(
         device=device,
         checkpoint=checkpoint,
         log=log,
-        windows=WINDOWS,
-        **TRAINING,
     )
 
 

@@ -14,7 +14,7 @@ from mlmusic.trainer import Trainer
 
 FULL = {"low": 33, "high": 84, "width": 128, "layers": 3, "heads": 4, "dropout": 0.3, "blank": 0.1}
 FULL |= {"context": 128}
-STEPS, NOTES = 250, 2048
+STEPS, NOTES = 200, 2048
 """How many batches, and how many steps of music in each."""
 
 CHANGES = {

@@ -16,8 +16,8 @@ from torch import Tensor
 from mlmusic.score import Score
 from mlmusic.tokens.base import last_change
 
-LOW, HIGH = 36, 96
-"""MIDI range of the symbols: the quarter-note file lies higher than the sixteenths'."""
+LOW, HIGH = 36, 102
+"""MIDI range of the symbols: the quarter-note file lies higher than the sixteenths', 43 to 96."""
 
 
 def frame_symbols(frames: Sequence[Sequence[int]], *, low: int = LOW, high: int = HIGH) -> Tensor:
