@@ -103,6 +103,7 @@ def _train(options: argparse.Namespace) -> int:
 
     from mlmusic import weights
     from mlmusic.weights.checkpoint import checked_path
+    from mlmusic.weights.packing import pack, unpack
 
     name = recipes.FAMILIES.get(options.name, options.name)
     out = checked_path(options.out or f"{name.replace('/', '-')}.safetensors")
@@ -129,9 +130,8 @@ def _train(options: argparse.Namespace) -> int:
         return 0
     seconds = getattr(model, "cpu_seconds", None) or time.process_time() - began
     model.eval()
-    half = getattr(recipe, "HALF", False)
-    if half:
-        model.half().float()  # as they will be loaded
+    bits = getattr(recipe, "BITS", 32)
+    model.load_state_dict(unpack(pack(model.state_dict(), bits)))  # as they will be loaded
     told = "".join(
         f" --{option} {wanted[option]:g}"
         for option in known
@@ -146,7 +146,7 @@ def _train(options: argparse.Namespace) -> int:
         memorisation=recipe.memorisation(model),
         licence=recipe.LICENCE,
     )
-    card = weights.save(model, name, card, path=out, half=half)
+    card = weights.save(model, name, card, path=out, bits=bits)
     for file in (kept, *out.parent.glob(f"{out.stem}.*{kept.suffix}")):
         file.unlink(missing_ok=True)
     print(f"{card}\nwrote {out} ({out.stat().st_size:,} bytes) and {out.with_suffix('.json')}")

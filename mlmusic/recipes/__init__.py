@@ -23,8 +23,8 @@ recipe trains what a chapter has no time for; it has
 ``evaluate_on(model, data, split) -> dict``
     Only where there are several sets to score it on: ``mlmusic evaluate --data`` prints this.
 
-``HALF``
-    Only where the weights are kept in 16 bits; all scores are then those of rounded weights.
+``BITS``
+    Only where the weights are kept in 16 or 8 bits; all scores are then those of rounded weights.
 
 ``train`` may also take ``steps``, ``minutes``, ``device``, ``checkpoint`` and ``log``, as
 `mlmusic.trainer.Trainer` has them: then the command takes these options, and goes on where a

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from mlmusic import datasets, seed_everything
 from mlmusic.metrics.chorales import frame_nll, nats_per_note
 from mlmusic.models.transformer.chorale import ChoraleModel
-from mlmusic.models.transformer.committee import Committee
+from mlmusic.models.transformer.committee import Committee, calibrated
 from mlmusic.models.transformer.frames import frame_symbols, frames_of
 from mlmusic.models.transformer.pieces import symbols
 from mlmusic.models.transformer.windows import Windows, note_loss
@@ -30,24 +30,21 @@ LICENCE = (
     " licence: see datasets/jsb/README.md"
 )
 
-STEPS = 900
-"""For each member."""
+SMALL = {"width": 96, "layers": 3, "heads": 3, "dropout": 0.25}
+LARGE = {"width": 160, "layers": 4, "heads": 5, "dropout": 0.3}
+MEMBERS = (
+    (SMALL, {"steps": 900, "lr": 2e-3, "weight_decay": 0.3}),
+    (SMALL, {"steps": 900, "lr": 2e-3, "weight_decay": 0.3}),
+    (LARGE, {"steps": 700, "lr": 1.5e-3, "weight_decay": 0.1}),
+    (LARGE, {"steps": 700, "lr": 1.5e-3, "weight_decay": 0.1}),
+    (LARGE, {"steps": 700, "lr": 1.5e-3, "weight_decay": 0.1}),
+)
+"""What the members differ in, apart from their seeds."""
 
-MEMBERS = 5
-SHIFTS = (0,)
-HALF = True
-MODEL = {
-    "low": 33,
-    "high": 84,
-    "width": 96,
-    "layers": 3,
-    "heads": 3,
-    "dropout": 0.25,
-    "blank": 0.1,
-    "context": 128,
-}
+MODEL = {"low": 33, "high": 84, "blank": 0.1, "context": 128}
 WINDOWS = {"size": 16, "reach": 6}
-TRAINING = {"lr": 2e-3, "warmup": 100, "decay": 0.5, "weight_decay": 0.3, "average": 0.995}
+TRAINING = {"warmup": 100, "decay": 0.5, "average": 0.995}
+BITS = 8
 
 
 def pieces(split: str, data: str = "jsb") -> list[Tensor]:
@@ -85,15 +82,12 @@ def train(
 ) -> nn.Module:
     """Train the members, one after the other; with ``steps`` or ``minutes`` so long each."""
     return committee(
+        MEMBERS,
         MODEL,
         pieces("train"),
         pieces("valid"),
-        members=MEMBERS,
-        shifts=SHIFTS,
         windows=WINDOWS,
-        training=TRAINING,
-        steps=STEPS if steps is None and minutes is None else steps,
-        minutes=minutes,
+        training=TRAINING | budget(steps, minutes),
         seed=seed,
         progress=progress,
         device=device,
@@ -103,12 +97,11 @@ def train(
 
 
 def committee(
-    config: dict,
+    members: Sequence[tuple[dict, dict]],
+    model: dict,
     train: Sequence[Tensor],
     valid: Sequence[Tensor],
     *,
-    members: int,
-    shifts: Sequence[int],
     windows: dict,
     training: dict,
     seed: int,
@@ -116,27 +109,37 @@ def committee(
     log: str | Path | None,
     **options: object,
 ) -> Committee:
-    """Train models with seeds of their own; a quarter of ``valid`` is watched in the log."""
+    """Train models with seeds of their own, and fit their common temperature on ``valid``.
+
+    A quarter of ``valid`` is watched in the log.
+    """
     found = []
-    for number in range(members):
+    for number, (own, way) in enumerate(members):
         seed_everything(seed + number)
-        model = ChoraleModel(**config)
+        member = ChoraleModel(**model | own)
         found.append(
             Trainer(
-                model,
-                Windows(model, train, seed=seed + number, **windows).batch,
+                member,
+                Windows(member, train, seed=seed + number, **windows).batch,
                 note_loss,
                 valid=lambda now: nats_per_note(now, valid[::4]),
                 seed=seed + number,
                 checkpoint=_numbered(checkpoint, number),
                 log=_numbered(log, number),
-                **training,
+                **way | training,
                 **options,
             ).run()
         )
-    whole = Committee.of(found, shifts)
+    whole = calibrated(Committee.of(found), lambda now: nats_per_note(now, valid))
     whole.cpu_seconds = sum(member.cpu_seconds for member in found)
     return whole
+
+
+def budget(steps: int | None, minutes: float | None) -> dict:
+    """Return what replaces the recipe's own number of steps."""
+    if steps is None and minutes is None:
+        return {}
+    return {"steps": steps, "minutes": minutes}
 
 
 def _numbered(path: str | Path | None, number: int) -> Path | None:

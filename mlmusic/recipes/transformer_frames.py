@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from mlmusic import datasets
 from mlmusic.metrics.chorales import frame_nll
 from mlmusic.models.transformer.frames import HIGH, LOW, frame_symbols
-from mlmusic.recipes.transformer_chorale import committee
+from mlmusic.recipes.transformer_chorale import budget, committee
 
 DATA = "the train split of datasets.jsb_frames(), as published: 229 chorales"
 LICENCE = (
@@ -17,25 +17,28 @@ LICENCE = (
     " licence: see datasets/jsb/README.md"
 )
 
-STEPS = 700
-"""For each member."""
-
-MEMBERS = 2
-SHIFTS = (-1, 0, 1)
-HALF = True
+MEMBERS = (({}, {}), ({}, {}), ({}, {}))
 MODEL = {
     "low": LOW,
     "high": HIGH,
     "width": 128,
     "layers": 3,
     "heads": 4,
-    "dropout": 0.4,
-    "blank": 0.15,
+    "dropout": 0.35,
+    "blank": 0.1,
     "context": 64,
     "bar": 4,
 }
 WINDOWS = {"size": 16, "reach": 6}
-TRAINING = {"lr": 1.5e-3, "warmup": 100, "decay": 0.5, "weight_decay": 0.6, "average": 0.998}
+TRAINING = {
+    "steps": 500,
+    "lr": 1.5e-3,
+    "warmup": 100,
+    "decay": 0.5,
+    "weight_decay": 0.3,
+    "average": 0.995,
+}
+BITS = 8
 
 
 def pieces(split: str) -> list[Tensor]:
@@ -55,15 +58,12 @@ def train(
 ) -> nn.Module:
     """Train the members, one after the other; with ``steps`` or ``minutes`` so long each."""
     return committee(
+        MEMBERS,
         MODEL,
         pieces("train"),
         pieces("valid"),
-        members=MEMBERS,
-        shifts=SHIFTS,
         windows=WINDOWS,
-        training=TRAINING,
-        steps=STEPS if steps is None and minutes is None else steps,
-        minutes=minutes,
+        training=TRAINING | budget(steps, minutes),
         seed=seed,
         progress=progress,
         device=device,

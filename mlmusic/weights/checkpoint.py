@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from mlmusic.weights.card import Card
+from mlmusic.weights.packing import pack, unpack
 
 MODELS = {
     "ChoraleModel": "mlmusic.models.transformer",
@@ -94,7 +95,7 @@ def load(name: str | Path) -> nn.Module:
         tensors = safetensors.torch.load(data)
     except safetensors.SafetensorError as error:
         raise ValueError(f"{path} is no safetensors file: {error}") from None
-    model = _build(found, path)
+    tensors, model = unpack(tensors), _build(found, path)
     _check_shapes(tensors, model, path)
     model.load_state_dict(tensors)
     return model.eval()
@@ -106,7 +107,7 @@ def save(
     card: Card,
     *,
     path: str | Path | None = None,
-    half: bool = False,
+    bits: int = 32,
 ) -> Card:
     """Write a model's weights and their card.
 
@@ -121,9 +122,9 @@ def save(
     path : str or Path, optional
         A file ending in ``.safetensors``; the card goes beside it. By default the weights become
         one of `names()`.
-    half : bool
-        Write numbers of 16 bits, which takes half the room. `load` gives them back with 32, but
-        rounded: scores on the card should be those of the rounded weights.
+    bits : {32, 16, 8}
+        Room for each number, see `mlmusic.weights.packing`. `load` gives back 32, but rounded:
+        scores on the card should be those of the rounded weights.
 
     Returns
     -------
@@ -140,13 +141,12 @@ def save(
     """
     path = FOLDER / f"{checked_name(name)}.safetensors" if path is None else checked_path(path)
     tensors = {key: value.detach().cpu().clone() for key, value in model.state_dict().items()}
-    for key, value in tensors.items():
-        if half and value.is_floating_point():
-            value = value.half()
-        tensors[key] = value.contiguous()
+    packed = pack(tensors, bits)
+    for key, value in packed.items():
+        packed[key] = value.contiguous()
         if value.is_floating_point() and not value.isfinite().all():
             raise ValueError(f"{name}: the weight {key} isn't finite: has training failed?")
-    data = safetensors.torch.save(tensors)
+    data = safetensors.torch.save(packed)
     if len(data) > MAX_BYTES:
         raise ValueError(
             f"{name} takes {len(data):,} bytes, and weights may take {MAX_BYTES:,}: train a"
@@ -165,7 +165,7 @@ def save(
     again = _build(card, path)  # now, and not when somebody loads it, it's time to complain
     if type(again) is not type(model):
         raise ValueError(f"{type(model)} isn't the {card.model} of {type(again).__module__}")
-    _check_shapes(tensors, again, path)
+    _check_shapes(unpack(packed), again, path)
     path.parent.mkdir(exist_ok=True)
     card.write(path.with_suffix(".json"))
     path.write_bytes(data)

@@ -42,10 +42,12 @@ def tiny(tmp_path, monkeypatch):
     monkeypatch.setenv("MLMUSIC_DATA", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     for module in (recipe, transformer_frames):
-        small = {"width": 16, "layers": 1, "heads": 2, "context": 32}
-        monkeypatch.setattr(module, "MODEL", module.MODEL | small)
+        small = {"width": 16, "layers": 1, "heads": 2}
+        members = ((small, {"steps": 3, "lr": 1e-3}),) * 2
+        monkeypatch.setattr(module, "MODEL", module.MODEL | {"context": 32})
+        monkeypatch.setattr(module, "MEMBERS", members)
         monkeypatch.setattr(module, "WINDOWS", module.WINDOWS | {"size": 2})
-        monkeypatch.setattr(module, "STEPS", 3)
+        monkeypatch.delitem(module.TRAINING, "steps", raising=False)
     return sixteenths
 
 
@@ -74,8 +76,8 @@ def test_train_and_evaluate(tiny, tmp_path, capsys, monkeypatch):
     assert card.cpu_seconds > 0
     model = weights.load(path)
     assert {p.dtype for p in model.parameters()} == {torch.float32}
-    # Kept in 16 bits, and scored as they are loaded.
-    assert path.stat().st_size < 2.2 * card.parameters + 20_000
+    # Kept in 8 bits, and scored as they are loaded.
+    assert path.stat().st_size < 1.6 * card.parameters + 40_000
     key = "nats per note, JSB, test"
     assert card.scores[key] == pytest.approx(nats_per_note(model, recipe.pieces("test")), abs=1e-9)
     assert not list(tmp_path.glob("*.checkpoint"))

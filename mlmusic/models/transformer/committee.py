@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -28,36 +28,62 @@ class Committee(nn.Module):
         Keyword arguments of each `ChoraleModel`, all with the same range and bar.
     shifts : sequence of int
         By how many semitones the piece is also transposed; 0 must be among them.
+    temperature : float
+        What the votes' mean is sharpened (below 1) or softened by, before it adds up to 1 again:
+        models that were trained for long are too sure of themselves. See `calibrated`.
 
     Attributes
     ----------
-    config : dict
-        The parameters above: ``Committee(**config)`` is the same architecture.
     members : nn.ModuleList
 
     Raises
     ------
     ValueError
-        If there is no member, they differ in range or bar, or 0 isn't among the shifts.
+        If there is no member, they differ in range or bar, 0 isn't among the shifts, or the
+        temperature isn't above 0.
     """
 
-    def __init__(self, *, members: Sequence[Mapping[str, Any]], shifts: Sequence[int] = (0,)):
+    def __init__(
+        self,
+        *,
+        members: Sequence[Mapping[str, Any]],
+        shifts: Sequence[int] = (0,),
+        temperature: float = 1.0,
+    ):
         super().__init__()
         self.members = nn.ModuleList(ChoraleModel(**member) for member in members)
         frames = {tuple(m.config[name] for name in ("low", "high", "bar")) for m in self.members}
         if len(frames) != 1 or 0 not in shifts:
             raise ValueError("a committee needs members of one range and bar, and the shift 0")
+        if not temperature > 0:
+            raise ValueError(f"temperature must be above 0, not {temperature!r}")
+        self.temperature = temperature
         first = self.members[0]
         self.low, self.bar = first.low, first.bar
         self.pitches, self.symbols = first.pitches, first.symbols
         self.context = min(member.context for member in self.members)
         self.shifts = list(shifts)
-        self.config = {"members": [m.config for m in self.members], "shifts": self.shifts}
+        self.widths = [m.config["width"] for m in self.members for _ in self.shifts]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The parameters above: ``Committee(**config)`` is the same architecture."""
+        return {
+            "members": [member.config for member in self.members],
+            "shifts": self.shifts,
+            "temperature": self.temperature,
+        }
 
     @classmethod
-    def of(cls, members: Sequence[ChoraleModel], shifts: Sequence[int] = (0,)) -> Committee:
+    def of(
+        cls,
+        members: Sequence[ChoraleModel],
+        shifts: Sequence[int] = (0,),
+        temperature: float = 1.0,
+    ) -> Committee:
         """Let trained models vote."""
-        found = cls(members=[member.config for member in members], shifts=shifts)
+        configs = [member.config for member in members]
+        found = cls(members=configs, shifts=shifts, temperature=temperature)
         for mine, member in zip(found.members, members, strict=True):
             mine.load_state_dict(member.state_dict())
         return found.eval()
@@ -73,34 +99,35 @@ class Committee(nn.Module):
     def look_back(
         self, seen: Past, caches: list[list[Cache]] | None = None
     ) -> tuple[Tensor, list[list[Cache]] | None]:
-        """Sum up the past at each step: (batch, steps, votes, width)."""
+        """Sum up the past at each step: (batch, steps, sum of the votes' widths)."""
         summaries, grown = [], []
         for i, (member, shift) in enumerate(self._votes()):
             moved = seen._replace(previous=self._moved(seen.previous, shift))
             summary, kept = member.look_back(moved, None if caches is None else caches[i])
             summaries.append(summary)
             grown.append(kept)
-        return torch.stack(summaries, -2), None if caches is None else grown
+        return torch.cat(summaries, -1), None if caches is None else grown
 
     def voice(self, v: int, summary: Tensor, previous: Tensor, notes: Tensor) -> Tensor:
         """Score the symbols of one voice, given the voices before it: log-probabilities."""
         votes = []
-        for i, (member, shift) in enumerate(self._votes()):
-            logits = member.voice(
-                v, summary[..., i, :], self._moved(previous, shift), self._moved(notes, shift)
-            )
-            votes.append(_moved_back(logits.log_softmax(-1), shift))
-        return torch.stack(votes).logsumexp(0) - math.log(len(votes))
+        for (member, shift), part in zip(
+            self._votes(), summary.split(self.widths, -1), strict=True
+        ):
+            moved = self._moved(previous, shift), self._moved(notes, shift)
+            votes.append(_moved_back(member.voice(v, part, *moved).log_softmax(-1), shift))
+        mean = torch.stack(votes).logsumexp(0) - math.log(len(votes))
+        return (mean / self.temperature).log_softmax(-1)
 
     def tell(self, v: int, summary: Tensor, previous: Tensor, notes: Tensor) -> Tensor:
         """Add a voice that has been drawn to what the next ones know."""
-        told = [
-            member.tell(
-                v, summary[..., i, :], self._moved(previous, shift), self._moved(notes, shift)
-            )
-            for i, (member, shift) in enumerate(self._votes())
-        ]
-        return torch.stack(told, -2)
+        told = []
+        for (member, shift), part in zip(
+            self._votes(), summary.split(self.widths, -1), strict=True
+        ):
+            moved = self._moved(previous, shift), self._moved(notes, shift)
+            told.append(member.tell(v, part, *moved))
+        return torch.cat(told, -1)
 
     forward = ChoraleModel.forward
 
@@ -109,6 +136,22 @@ class Committee(nn.Module):
 
     def _moved(self, notes: Tensor, shift: int) -> Tensor:
         return transposed(notes, shift, self.pitches)
+
+
+def calibrated(
+    committee: Committee,
+    score: Callable[[Committee], float],
+    temperatures: Sequence[float] = (0.9, 0.95, 1.0, 1.05, 1.1, 1.15, 1.2, 1.3, 1.4),
+) -> Committee:
+    """Give a committee the temperature with the lowest score, such as nats on validation pieces.
+
+    Source: Guo et al., *On calibration of modern neural networks*, 2017.
+    """
+    scores = {}
+    for committee.temperature in temperatures:
+        scores[committee.temperature] = score(committee)
+    committee.temperature = min(scores, key=scores.get)
+    return committee
 
 
 def _moved_back(log_p: Tensor, shift: int) -> Tensor:

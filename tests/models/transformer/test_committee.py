@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mlmusic.metrics.chorales import note_nats
-from mlmusic.models.transformer.committee import Committee
+from mlmusic.models.transformer.committee import Committee, calibrated
 from mlmusic.models.transformer.writing import write
 from tests.models.transformer.test_chorale import model, piece
 
@@ -64,6 +64,33 @@ def test_its_config_builds_it_again():
     again = Committee(**both.config).double().eval()
     again.load_state_dict(both.state_dict())
     assert torch.equal(again(inside()[None]), both(inside()[None]))
+
+
+def test_members_of_different_widths():
+    members = [model(1), model(2, width=24, layers=1)]
+    both = Committee.of(members).double()
+    (found,) = note_nats(both, [inside()])
+    means = np.mean([np.exp(-note_nats(m.double(), [inside()])[0]) for m in members], axis=0)
+    np.testing.assert_allclose(np.exp(-found), means, atol=1e-9)
+    assert write(both, 6, seed=0).shape == (1, 6, 4)
+
+
+def test_temperature():
+    members, both = committee()
+    hot = Committee.of(members, temperature=2.0).double()
+    with torch.no_grad():
+        logits = both(inside()[None]) / 2
+        torch.testing.assert_close(hot(inside()[None]), logits.log_softmax(-1))
+    seen = []
+
+    def score(now):
+        seen.append(now.temperature)
+        return abs(now.temperature - 1.12)
+
+    assert calibrated(both, score).config["temperature"] == 1.1
+    assert len(seen) == 9
+    with pytest.raises(ValueError, match="temperature must be above 0"):
+        Committee(members=[{}], temperature=0)
 
 
 @pytest.mark.parametrize(
