@@ -41,10 +41,10 @@ def pack(tensors: Mapping[str, Tensor], bits: int) -> dict[str, Tensor]:
         elif bits == 16 or value.ndim < 2:
             packed[name] = value.half()
         else:
-            scale = value.abs().amax(dim=-1, keepdim=True) / 127  # (…, rows, 1)
-            scale = scale.clamp(min=1e-12)
-            packed[name] = (value / scale).round().to(torch.int8)
-            packed[name + SCALE] = scale
+            largest = value.abs().amax(dim=-1, keepdim=True)  # (…, rows, 1)
+            scale = (largest / 127).clamp(min=1e-7).half()  # half precision's smallest is 6e-8
+            whole = (value / scale.to(value.dtype)).round().clamp(-127, 127)
+            packed[name], packed[name + SCALE] = whole.to(torch.int8), scale
     return packed
 
 
@@ -56,7 +56,7 @@ def unpack(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
             continue
         scale = tensors.get(name + SCALE)
         if scale is not None:
-            value = value.to(scale.dtype) * scale
+            value = value.float() * scale.float()
         elif value.dtype == torch.float16:
             value = value.float()
         found[name] = value
