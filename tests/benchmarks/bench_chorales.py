@@ -12,9 +12,9 @@ from mlmusic.models.transformer import ChoraleModel, Windows, note_loss
 from mlmusic.recipes.transformer_chorale import pieces
 from mlmusic.trainer import Trainer
 
-FULL = {"low": 33, "high": 84, "width": 128, "layers": 3, "heads": 4, "dropout": 0.3, "blank": 0.1}
+FULL = {"low": 33, "high": 84, "width": 96, "layers": 3, "heads": 3, "dropout": 0.2, "blank": 0.1}
 FULL |= {"context": 128}
-STEPS, NOTES = 200, 2048
+STEPS, NOTES = 150, 2048
 """How many batches, and how many steps of music in each."""
 
 CHANGES = {
