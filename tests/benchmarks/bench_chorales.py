@@ -14,7 +14,7 @@ from mlmusic.trainer import Trainer
 
 FULL = {"low": 33, "high": 84, "width": 96, "layers": 3, "heads": 3, "dropout": 0.2, "blank": 0.1}
 FULL |= {"context": 128}
-STEPS, NOTES = 150, 2048
+STEPS, NOTES = 200, 2048
 """How many batches, and how many steps of music in each."""
 
 CHANGES = {

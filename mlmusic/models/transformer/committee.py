@@ -139,18 +139,25 @@ class Committee(nn.Module):
 
 
 def calibrated(
-    committee: Committee,
-    score: Callable[[Committee], float],
-    temperatures: Sequence[float] = (0.9, 0.95, 1.0, 1.05, 1.1, 1.15, 1.2, 1.3, 1.4),
+    committee: Committee, score: Callable[[Committee], float], step: float = 0.05
 ) -> Committee:
     """Give a committee the temperature with the lowest score, such as nats on validation pieces.
 
-    Source: Guo et al., *On calibration of modern neural networks*, 2017.
+    It goes up from 1 in steps, or down, for as long as that helps. Source: Guo et al., *On
+    calibration of modern neural networks*, 2017.
     """
-    scores = {}
-    for committee.temperature in temperatures:
-        scores[committee.temperature] = score(committee)
-    committee.temperature = min(scores, key=scores.get)
+    committee.temperature = 1.0
+    best, lowest = 1.0, score(committee)
+    for direction in (step, -step):
+        while best + direction > 0:
+            committee.temperature = round(best + direction, 6)
+            found = score(committee)
+            if not found < lowest:
+                break
+            best, lowest = committee.temperature, found
+        if best != 1.0:
+            break
+    committee.temperature = best
     return committee
 
 
