@@ -17,7 +17,7 @@ LICENCE = (
     " licence: see datasets/jsb/README.md"
 )
 
-MEMBERS = (({}, {}), ({}, {}), ({}, {}))
+MEMBERS = (({}, {}), ({}, {}))
 MODEL = {
     "low": LOW,
     "high": HIGH,
