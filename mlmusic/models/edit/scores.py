@@ -74,8 +74,7 @@ def _touched(notes: np.ndarray, free: np.ndarray) -> tuple[np.ndarray, list]:
     Notes off the grid may share a cell, so one may drag another one along.
     """
     first, last = 4 * notes["onset"], 4 * (notes["onset"] + notes["duration"])
-    starts = np.minimum(np.floor(first + 1e-6), np.rint(first)).astype(int)
-    stops = np.maximum(np.ceil(last - 1e-6), np.rint(first) + 1).astype(int)
+    starts, stops = np.floor(first + 1e-6).astype(int), np.ceil(last - 1e-6).astype(int)
     cells = [
         (int(voice), slice(start, stop))
         for voice, start, stop in zip(notes["voice"], starts, stops, strict=True)

@@ -240,8 +240,8 @@ def revoice(
     """Give some voices other notes of the same chords.
 
     At each sixteenth the same pitch classes sound as before, in another distribution; the other
-    voices stay. One voice after the other is drawn, the first one from the chord's notes; as soon
-    as there are as many of them missing as voices left, from the missing ones.
+    voices stay, and who is silent stays silent. One voice after the other is drawn, from the
+    chord's notes, or from the missing ones where no more voices are left than notes are missing.
 
     Raises
     ------
@@ -250,12 +250,12 @@ def revoice(
     """
     free = torch.from_numpy(opened(score, bars, voices))
     grid, phase = model.grid(score)
+    free &= grid > 0
     symbols = torch.arange(model.symbols)
     classes = (symbols[1:, None] % 12 == torch.arange(12)).long()  # of pitches, up to a shift
     classes = torch.cat([classes.new_zeros(1, 12), classes])  # silence has none
     chord = classes[grid].any(0)  # (steps, 12)
     way = gibbs if "sweeps" in options else fill
-    options = options | {"rests": True}  # where nothing sounds: see below
     new = torch.where(free, model.mask, grid)
     left = free.sum(0)  # (steps,) voices that are still to be drawn
     for v in range(4):
@@ -267,7 +267,6 @@ def revoice(
         missing = chord & ~classes[heard].any(0)
         wanted = torch.where((missing.sum(1) >= left)[:, None], missing, chord)
         may = (wanted.long() @ classes.T) > 0  # (steps, symbols)
-        may[:, 0] = ~wanted.any(1)  # nothing sounds
         may = may.expand(4, -1, -1)
         new = way(model, new, cells, phase=phase, allowed=may, seed=seed + v, **options)
         left = left - cells[v].long()

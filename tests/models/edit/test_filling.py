@@ -1,0 +1,184 @@
+"""Gaps filled: what is fixed stays, what is free stays in its range, the same seed does the same."""
+
+import numpy as np
+import pytest
+import torch
+
+from mlmusic.models.edit import ORDERS, MaskedChorale, fill, gibbs, schedule
+from mlmusic.models.edit.filling import sung, windows
+from mlmusic.models.transformer.writing import RANGES
+
+WAYS = [(fill, {"order": order}) for order in ORDERS] + [(gibbs, {"sweeps": 4})]
+
+
+@pytest.fixture
+def grid(model):
+    generator = torch.Generator().manual_seed(5)
+    return torch.randint(0, model.symbols, (4, 30), generator=generator)
+
+
+def gap(time=30, first=8, last=14, voices=(0, 1, 2, 3)):
+    free = torch.zeros(4, time, dtype=torch.bool)
+    free[list(voices), first:last] = True
+    return free
+
+
+@pytest.mark.parametrize("way, options", WAYS)
+def test_fixed_symbols_never_change(model, grid, way, options):
+    rng = np.random.default_rng(2)
+    for seed in range(5):
+        free = torch.from_numpy(rng.random((4, 30)) < rng.random())
+        before = grid.clone()
+        found = way(model, grid, free, seed=seed, **options)
+        assert torch.equal(grid, before)  # the argument, too
+        assert torch.equal(found[~free], grid[~free])
+        low, high = np.array(RANGES).T - model.low + 1
+        voice = free.nonzero()[:, 0].numpy()
+        assert (found[free].numpy() >= low[voice]).all()
+        assert (found[free].numpy() <= high[voice]).all()
+
+
+@pytest.mark.parametrize("way, options", WAYS)
+def test_deterministic(model, grid, way, options):
+    one, again, other = (way(model, grid, gap(), seed=seed, **options) for seed in (1, 1, 2))
+    assert torch.equal(one, again) and not torch.equal(one, other)
+    # What stands in free cells plays no part.
+    spoilt = torch.where(gap(), model.mask, grid)
+    assert torch.equal(way(model, spoilt, gap(), seed=1, **options), one)
+
+
+@pytest.mark.parametrize("way, options", WAYS)
+def test_nothing_free_everything_free_and_temperature_0(model, grid, way, options):
+    assert torch.equal(way(model, grid, torch.zeros_like(gap()), seed=0, **options), grid)
+    piece = way(model, grid, torch.ones_like(gap()), seed=0, **options)
+    assert piece.shape == grid.shape and (piece > 0).all()
+    if way is fill and options["order"] != "random":  # then the seed still draws the order
+        cold = [fill(model, grid, gap(), temperature=0, seed=s, **options) for s in (0, 1)]
+        assert torch.equal(*cold)
+
+
+def test_at_once_at_temperature_0_is_the_likeliest(model, grid):
+    found = fill(
+        model, grid, gap(), order="at once", temperature=0, ranges=None, rests=True, seed=0
+    )
+    logits = model(torch.where(gap(), model.mask, grid)[None])[0]
+    assert torch.equal(found[gap()], logits.argmax(-1)[gap()])
+
+
+def test_time_is_the_chain_rule(model, grid):
+    """One cell after the other, each the likeliest given those before it."""
+    found = fill(model, grid, gap(voices=(1, 3)), order="time", temperature=0, seed=0)
+    may, by_hand = sung(model), torch.where(gap(voices=(1, 3)), model.mask, grid)
+    for t in range(8, 14):
+        for v in (3, 1):
+            logits = model(by_hand[None])[0, v, t].masked_fill(~may[v], -torch.inf)
+            by_hand[v, t] = logits.argmax()
+    assert torch.equal(found, by_hand)
+
+
+def test_draws_follow_the_model(model, grid):
+    free = gap(first=10, last=11, voices=(1,))
+    many = fill(model, grid.expand(3000, -1, -1), free, rests=True, temperature=1.5, seed=3)
+    assert many.shape == (3000, 4, 30)
+    logits = model(torch.where(free, model.mask, grid)[None])[0, 1, 10]
+    wanted = (logits.masked_fill(~sung(model, rests=True)[1], -torch.inf) / 1.5).softmax(-1)
+    share = torch.bincount(many[:, 1, 10], minlength=model.symbols) / 3000
+    assert (share - wanted).abs().max() < 0.04
+
+
+def test_only_what_is_allowed(model, grid):
+    allowed = torch.zeros(4, 30, model.symbols, dtype=torch.bool)
+    allowed[..., 25] = allowed[..., 30] = True
+    found = fill(model, grid, gap(voices=(1, 2)), allowed=allowed, seed=0)
+    assert set(found[gap(voices=(1, 2))].tolist()) <= {25, 30}
+    with pytest.raises(ValueError, match="nothing is allowed in voice 0 at step 8"):
+        fill(model, grid, gap(), allowed=torch.zeros_like(allowed), seed=0)
+    silent = torch.zeros_like(allowed)
+    silent[..., 0] = True
+    with pytest.raises(ValueError, match="nothing is allowed"):
+        fill(model, grid, gap(), allowed=silent, seed=0)
+    assert not fill(model, grid, gap(), allowed=silent, rests=True, seed=0)[gap()].any()
+
+
+def test_a_hidden_cell_that_is_not_free_stays_hidden(model, grid):
+    hidden = torch.where(gap(voices=(2,)), model.mask, grid)
+    found = fill(model, hidden, gap(voices=(0,)), seed=0)
+    assert (found[2, 8:14] == model.mask).all() and (found[0] < model.mask).all()
+
+
+def test_longer_than_the_context(model):
+    generator = torch.Generator().manual_seed(6)
+    grid = torch.randint(0, model.symbols, (4, 150), generator=generator)
+    free = gap(150, 20, 140, (1, 2, 3))
+    for way in (fill, gibbs):
+        found = way(model, grid, free, seed=0)
+        assert torch.equal(found[~free], grid[~free]) and (found < model.mask).all()
+    # What is further away than the context plays no part.
+    near = gap(150, 100, 108)
+    other = grid.clone()
+    other[:, :40] = 1
+    one, two = fill(model, grid, near, seed=0), fill(model, other, near, seed=0)
+    assert torch.equal(one[near], two[near])
+
+
+def test_windows(model):
+    assert windows(torch.zeros(4, 9, dtype=torch.bool), 6) == []
+    assert windows(gap(30, 8, 14), 48) == [(8, 14, 0, 30)]
+    assert windows(gap(100, 0, 100), 40) == [
+        *((0, 20, 0, 40), (20, 40, 10, 50), (40, 60, 30, 70), (60, 80, 50, 90)),
+        (80, 100, 60, 100),
+    ]
+    both = gap(200, 10, 14) | gap(200, 150, 155)
+    assert windows(both, 40) == [(10, 30, 0, 40), (150, 155, 132, 172)]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("cells", [1, 2, 7, 128])
+@pytest.mark.parametrize("steps", [None, 1, 5, 300])
+def test_schedule(order, cells, steps):
+    counts = schedule(order, cells, steps)
+    assert sum(counts) == cells and min(counts) >= 1
+    assert len(counts) <= (steps or cells)
+    if order == "cosine" and cells == 128 and steps == 5:
+        assert counts == sorted(counts)
+
+
+def test_bad_input(model, grid):
+    free = gap()
+    with pytest.raises(ValueError, match="no order 'best'"):
+        fill(model, grid, free, order="best", seed=0)
+    for steps in (0, -1, 1.5, "3"):
+        with pytest.raises(ValueError, match="steps must be a whole number"):
+            fill(model, grid, free, steps=steps, seed=0)
+    for temperature in (-1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="temperature must be a number of 0 or more"):
+            fill(model, grid, free, temperature=temperature, seed=0)
+    for bad in (grid[:3], grid.float(), grid[:, :0]):
+        with pytest.raises(ValueError, match=r"a grid is int64 of shape \(4, time\)"):
+            fill(model, bad, free, seed=0)
+    for bad in (free[:3], free.long(), free[:, :5]):
+        with pytest.raises(ValueError, match=r"free is bool of shape \(4, 30\)"):
+            fill(model, grid, bad, seed=0)
+    with pytest.raises(ValueError, match=r"symbols must be 0–49, or 50 for hidden ones"):
+        fill(model, grid + 40, free, seed=0)
+    with pytest.raises(ValueError, match="phase must be of shape"):
+        fill(model, grid, free, phase=torch.zeros(3, dtype=torch.int64), seed=0)
+    with pytest.raises(ValueError, match="four voices, not 2 ranges"):
+        fill(model, grid, free, ranges=[(60, 70)] * 2, seed=0)
+    with pytest.raises(ValueError, match="knows no pitch"):
+        fill(model, grid, free, ranges=[(1, 2)] * 4, seed=0)
+    with pytest.raises(ValueError, match="allowed is bool of shape"):
+        fill(model, grid, free, allowed=free, seed=0)
+    for options in ({"sweeps": -1}, {"sweeps": 1.5}, {"most": 0.1, "least": 0.2}, {"most": 2}):
+        with pytest.raises(ValueError, match="gibbs needs 0 sweeps or more"):
+            gibbs(model, grid, free, seed=0, **options)
+
+
+def test_weights_that_are_not_finite(grid):
+    torch.manual_seed(0)
+    broken = MaskedChorale(low=36, high=84, width=8, layers=1, heads=2, context=48)
+    torch.nn.init.constant_(broken.trunk.norm.weight, float("nan"))
+    broken.train()
+    with pytest.raises(FloatingPointError, match="aren't finite"):
+        fill(broken, grid, gap(), seed=0)
+    assert broken.training  # as it was

@@ -1,0 +1,102 @@
+"""Order-agnostic likelihoods: equal to the mean over all orders, where these can be counted."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from mlmusic.models.edit import MaskedChorale, nll
+from mlmusic.models.edit.likelihood import gap, parts
+from mlmusic.models.transformer.chorale import ORDER
+
+
+@pytest.fixture(scope="module")
+def small():
+    """Silence and one pitch: sixteen grids of a step, and 24 orders of its cells."""
+    torch.manual_seed(1)
+    found = MaskedChorale(low=60, high=60, width=8, layers=1, heads=2, dropout=0.0, context=4)
+    for parameter in found.parameters():
+        if parameter.ndim > 1:
+            torch.nn.init.normal_(parameter, std=1.0)
+    return found.eval()
+
+
+def chain(model, grid, order):
+    """Nats of a grid, cell after cell in an order."""
+    seen, nats = torch.full_like(grid, model.mask), 0.0
+    for voice, step in order:
+        with torch.no_grad():
+            log_p = model(seen[None])[0, voice, step].double().log_softmax(-1)
+        nats -= float(log_p[grid[voice, step]])
+        seen[voice, step] = grid[voice, step]
+    return nats
+
+
+def everything():
+    return [torch.tensor(row)[:, None] for row in itertools.product((0, 1), repeat=4)]
+
+
+def test_every_order_adds_up_to_one(small):
+    for order in ([0, 1, 2, 3], [2, 0, 3, 1]):
+        cells = [(v, 0) for v in order]
+        total = sum(math.exp(-chain(small, grid, cells)) for grid in everything())
+        assert total == pytest.approx(1, abs=1e-9)
+
+
+def test_it_is_the_mean_over_all_orders(small):
+    orders = [[(v, 0) for v in order] for order in itertools.permutations(range(4))]
+    for grid in everything()[3::5]:
+        each = np.array([chain(small, grid, order) for order in orders])
+        assert each.std() > 0.05  # the orders differ, so that this says something
+        found = nll(small, [grid], samples=2000)
+        assert found.per_note == pytest.approx(each.mean() / 4, abs=5 * found.error + 1e-6)
+        assert found.error < 0.05
+        # Jensen: at least that of the mixture of all orders.
+        assert each.mean() >= -math.log(np.exp(-each).mean())
+
+
+def test_in_chapter_06_s_order(small):
+    grid = torch.tensor([[0, 1, 1], [1, 0, 1], [1, 1, 0], [0, 0, 1]])
+    exact = chain(small, grid, [(v, t) for t in range(3) for v in ORDER])
+    found = nll(small, [grid], order="time", samples=1200)  # a hundred of each of the 12 cells
+    assert found.per_note == pytest.approx(exact / 12, abs=1e-6)
+
+
+def test_phases_and_lengths_count(model, chorale):
+    grid, phase = model.grid(chorale)
+    both = nll(model, [grid, grid[:, :20]], [phase, phase[:20]], samples=3)
+    assert both == nll(model, [grid, grid[:, :20]], [phase, phase[:20]], samples=3)
+    assert both.per_note != nll(model, [grid, grid[:, :20]], samples=3).per_note
+    # In batches of any size the same.
+    one = nll(model, [grid, grid[:, :20]], [phase, phase[:20]], samples=3, batch=1)
+    assert one.per_note == pytest.approx(both.per_note, rel=0.05)
+    assert math.isnan(nll(model, [grid], samples=1).error)
+
+
+def test_parts():
+    assert parts(10, 16) == [(0, 0, 10)]
+    assert parts(40, 16) == [(0, 0, 16), (8, 16, 24), (16, 24, 32), (24, 32, 40)]
+    rng = np.random.default_rng(0)
+    hidden, counted = gap(3, 1, 2, "time", rng)
+    assert hidden.astype(int).tolist() == [[0, 0, 1], [0, 1, 1], [0, 1, 1], [0, 0, 1]]
+    assert counted.sum() == 1 and counted[1, 1]
+    hidden, counted = gap(3, 1, 2, "random", rng)
+    assert hidden.sum() == 6 and not hidden[:, 0].any() and (hidden == counted).all()
+
+
+def test_bad_input(small):
+    grid = torch.zeros(4, 3, dtype=torch.int64)
+    with pytest.raises(ValueError, match="a piece, and samples"):
+        nll(small, [])
+    with pytest.raises(ValueError, match="a piece, and samples"):
+        nll(small, [grid], samples=0)
+    with pytest.raises(ValueError, match="no likelihood in the order 'back'"):
+        nll(small, [grid], order="back")
+    with pytest.raises(ValueError, match="piece 1 has symbols outside 0–1"):
+        nll(small, [grid, grid + 2])
+    with pytest.raises(ValueError, match="piece 0 must be int64"):
+        nll(small, [grid.T])
+    with pytest.raises(ValueError, match="2 pieces, but phases of 1"):
+        nll(small, [grid, grid], [grid[0]])

@@ -1,0 +1,148 @@
+"""The masked model: what it sees, what it doesn't, and what it is trained on."""
+
+import numpy as np
+import pytest
+import torch
+
+from mlmusic.models.edit import UNKNOWN, Gaps, MaskedChorale, gap_loss, phases
+from mlmusic.models.edit.masks import KINDS, UNITS, hidden, region
+from mlmusic.score import Score
+
+
+def grids(model, count=2, time=20, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, model.symbols, (count, 4, time), generator=generator)
+
+
+def test_shape_and_cells(model):
+    grid = grids(model)
+    cells = torch.zeros(grid.shape, dtype=torch.bool)
+    cells[0, 1, 3:7] = cells[1, 3, 0] = True
+    grid[cells] = model.mask
+    whole = model(grid)
+    assert whole.shape == (2, 4, 20, model.symbols)
+    torch.testing.assert_close(model(grid, cells=cells), whole[cells])
+    assert model(grid, cells=torch.zeros_like(cells)).shape == (0, model.symbols)
+
+
+def test_every_known_cell_matters_and_the_hidden_one_does_not(model):
+    grid = grids(model, 1)
+    hole = (0, 2, 9)
+    masked = grid.clone()
+    masked[hole] = model.mask
+    before = model(masked)[hole]
+    for place in ((0, 2, 2), (0, 2, 17), (0, 0, 9), (0, 3, 0), (0, 1, 19)):  # both ways, all voices
+        other = masked.clone()
+        other[place] = (other[place] + 1) % model.symbols
+        assert not torch.allclose(model(other)[hole], before, atol=1e-5), place
+    # What is hidden has left no trace: the grid is all that the model is given.
+    grid[hole] = model.mask
+    torch.testing.assert_close(model(grid)[hole], before, rtol=0, atol=0)
+
+
+def test_known(model):
+    mask = model.mask
+    grid = torch.tensor([[[5, mask, mask, 0, 7], [mask] * 5, [1, 1, 1, 1, 1], [2, 0, 3, 4, mask]]])
+    notes, far = model.known(grid)
+    assert notes[0, 0, 0].tolist() == [0, 5, 5, 5, 5]  # the soprano's last known note
+    assert notes[0, 0, 1].tolist() == [7, 7, 7, 7, 0]  # and its next one
+    assert notes[0, 3, 2:].sum(0).tolist() == [6, 1, 1, 1, 8]  # the others at the same step
+    assert far[0, 0].tolist() == [33, 1, 2, 3, 4]
+    assert far[0, 4].tolist() == [4, 3, 2, 1, 33]
+    assert far[0, 1].tolist() == [33] * 5
+
+
+def test_phases():
+    notes = [(0, 12, 60)]
+    plain = phases(Score(notes, metre=[(0.0, 4, 4)]), 20)
+    assert plain.tolist() == [*range(16), *range(4)]
+    pickup = phases(Score(notes, metre=[(1.0, 4, 4)]), 8)
+    assert pickup.tolist() == [12, 13, 14, 15, 0, 1, 2, 3]
+    three = phases(Score(notes, metre=[(1.0, 3, 4)]), 8)
+    assert three.tolist() == [24, 25, 26, 27, 16, 17, 18, 19]
+    changing = phases(Score(notes, metre=[(0.0, 4, 4), (1.0, 6, 8), (2.0, 3, 4)]), 10)
+    assert changing.tolist() == [0, 1, 2, 3, *[UNKNOWN] * 4, 16, 17]
+
+
+def test_bad_input(model):
+    grid = grids(model)
+    for bad in (grid[0], grid[:, :3], grid.float(), grid[..., :0]):
+        with pytest.raises(ValueError, match=r"int64 of shape \(batch, 4, time\)"):
+            model(bad)
+    with pytest.raises(ValueError, match="phases of 3 steps don't fit"):
+        model(grid, torch.zeros(3, dtype=torch.int64))
+    with pytest.raises(ValueError, match="low to high"):
+        MaskedChorale(low=60, high=50)
+    with pytest.raises(ValueError, match="layers must be 1"):
+        MaskedChorale(layers=0)
+    with pytest.raises(ValueError, match="voices 0–3, not in \\[\\]"):
+        model.grid(Score([]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("unit", UNITS)
+def test_what_is_hidden(kind, unit):
+    rng = np.random.default_rng(0)
+    grid = np.repeat(rng.integers(1, 40, (4, 10)), 4, axis=1)
+    for _ in range(30):
+        there = region(grid, rng, kind)
+        found = hidden(grid, rng, there, unit)
+        assert found.any() and not (found & ~there).any()
+        if kind == "voices":
+            assert 1 <= there.all(1).sum() <= 3 and (there.all(1) == there.any(1)).all()
+        if kind == "everything" and unit == "notes":  # whole ones
+            same = grid[:, 1:] == grid[:, :-1]
+            assert (found[:, 1:] == found[:, :-1])[same].all()
+
+
+def test_any_number_of_cells_is_as_likely():
+    rng = np.random.default_rng(1)
+    grid = np.ones((4, 1), int)
+    there = np.ones((4, 1), bool)
+    counts = np.bincount([hidden(grid, rng, there, "cells").sum() for _ in range(4000)])
+    assert counts[0] == 0
+    assert np.abs(counts[1:] / 4000 - 0.25).max() < 0.03  # four deviations
+
+
+def test_gaps(model, chorale):
+    gaps = Gaps(model, [chorale, chorale], size=4, reach=2, unknown=0.5)
+    grids, masks, phase = gaps.batch(3)
+    again = Gaps(model, [chorale, chorale], size=4, reach=2, unknown=0.5).batch(3)
+    for one, other in zip((grids, masks, phase), again, strict=True):
+        assert torch.equal(one, other)
+    assert grids.shape == (4, 4, model.context) and masks.flatten(1).any(1).all()
+    assert not (masks & (grids == model.outside)).any()
+    assert phase.max() <= UNKNOWN
+    loss, count = gap_loss(model, (grids, masks, phase))
+    logits = model(torch.where(masks, model.mask, grids), phase).log_softmax(-1)
+    each = -logits.gather(-1, grids.clamp(max=model.symbols - 1)[..., None])[..., 0]
+    wanted = sum(each[i][masks[i]].mean() for i in range(4))
+    torch.testing.assert_close(loss, wanted)
+    assert count == 4
+
+
+def test_it_learns(chorale):
+    torch.manual_seed(0)
+    model = MaskedChorale(width=32, layers=1, heads=2, dropout=0.0, context=32)
+    gaps = Gaps(model, [chorale], size=4, transposed=False)
+    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
+    losses = []
+    for step in range(40):
+        loss, count = gap_loss(model, gaps.batch(step))
+        optimizer.zero_grad()
+        (loss / count).backward()
+        optimizer.step()
+        losses.append(loss.item() / int(count))
+    assert np.mean(losses[:3]) > 3 > 1.5 > np.mean(losses[-5:])
+
+
+def test_weights_come_back(model, chorale, tmp_path):
+    from mlmusic import weights
+
+    card = weights.Card(
+        data="none", command="none", seed=0, cpu_seconds=0.0, scores={}, memorisation="", licence=""
+    )
+    weights.save(model, "edit/tiny", card, path=tmp_path / "tiny.safetensors")
+    again = weights.load(tmp_path / "tiny.safetensors")
+    grid, phase = model.grid(chorale)
+    torch.testing.assert_close(again(grid[None], phase), model(grid[None], phase))
