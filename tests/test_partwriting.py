@@ -260,8 +260,7 @@ def test_against_music21(index):
     rules = partwriting.rules
     for rule in (rules.parallels, rules.hidden, rules.crossings, rules.overlaps):
         for fault in rule(found):
-            kind = fault.kind.replace("unisons", "octaves")
-            ours.add((kind, onsets[fault.moment], fault.voices))
+            ours.add((fault.kind, onsets[fault.moment], fault.voices))
     assert ours <= theirs
     for kind, onset, (upper, lower) in theirs - ours:
         before, after = found.pitch[onsets.index(onset) - 1 : onsets.index(onset) + 1]
@@ -276,6 +275,12 @@ def test_against_music21(index):
 def test_music21s_checks_find_a_fault():
     found = music21_faults(OCTAVES.to_music21())
     assert ("parallel octaves", 1.0, (0, 3)) in found
+    unisons = piece("G4 F4", "D4 E4", "D4 E4", "B3 C3").to_music21()
+    assert ("parallel unisons", 1.0, (1, 2)) in music21_faults(unisons)
+    rests = piece("G4 . F4", "D4 - E4", ". G3 A3", "C3 - D3").to_music21()
+    for part in rests.parts:
+        part.makeRests(fillGaps=True, inPlace=True)
+    assert music21_faults(rests) == {("parallel fifths", 2.0, (2, 3))}
     with pytest.raises(ValueError, match="4 parts, not 1"):
         music21_faults(Score([(0, 1, 60)]).to_music21())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any
 
 from mlmusic.partwriting.moments import VOICES
@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 CHECKED = (
     "parallel fifths",
     "parallel octaves",
+    "parallel unisons",
     "hidden fifths",
     "hidden octaves",
     "crossing",
     "overlap",
 )
-"""What music21 looks for, in our words; unisons are octaves to it."""
+"""What music21 looks for, in our words."""
 
 
 def music21_faults(
@@ -32,7 +33,7 @@ def music21_faults(
     Parameters
     ----------
     stream : music21.stream.Score
-        Four parts, soprano first.
+        Four parts, soprano first, silence written as rests.
 
     Returns
     -------
@@ -85,10 +86,12 @@ def _motions(before: list[Any], after: list[Any]) -> Iterator[tuple[str, tuple[i
     for kind, function in functions:
         for a, b in function(before, after):
             yield kind, (a - 1, b - 1)
-    for upper in range(VOICES - 1):
-        four = (before[upper], after[upper], before[upper + 1], after[upper + 1])
-        if (
-            all(hasattr(pitch, "ps") for pitch in four)
-            and VoiceLeadingQuartet(*four).voiceOverlap()
-        ):
-            yield "overlap", (upper, upper + 1)
+    for upper, lower in combinations(range(VOICES), 2):
+        four = (before[upper], after[upper], before[lower], after[lower])
+        if not all(hasattr(pitch, "ps") for pitch in four):
+            continue
+        motion = VoiceLeadingQuartet(*four)
+        if lower == upper + 1 and motion.voiceOverlap():
+            yield "overlap", (upper, lower)
+        if before[upper] == before[lower] and motion.parallelUnison():
+            yield "parallel unisons", (upper, lower)
