@@ -21,6 +21,7 @@ from mlmusic.weights.packing import pack, unpack
 MODELS = {
     "ChoraleModel": "mlmusic.models.transformer",
     "Committee": "mlmusic.models.transformer",
+    "MaskedChorale": "mlmusic.models.edit",
     "MelodyGenerator": "mlmusic.models.gan",
     "MelodyModel": "mlmusic.models.rnn",
     "MelodyVAE": "mlmusic.models.vae",
