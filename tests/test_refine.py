@@ -1,0 +1,190 @@
+"""Refining: bars are marked, written anew, compared, taken back; what isn't marked stays."""
+
+import re
+from dataclasses import replace
+from html import unescape
+
+import numpy as np
+import pytest
+
+from mlmusic import Score
+from mlmusic.refine import Refiner, marked_steps, refine
+
+# Two bars of 4/4: C major, then G major, in half notes.
+CHORDS = ((72, 67, 64, 48), (71, 67, 62, 55))
+PIECE = Score(
+    [(4 * bar + 2 * half, 2, CHORDS[bar][voice], 80, voice)
+     for bar in range(2) for half in range(2) for voice in range(4)],
+    key=[(0.0, 0, "major")],
+)  # fmt: skip
+
+
+def fill(score, marked, strength, seed):
+    """Move what begins in marked bars: up by a tone, with each seed by a semitone more."""
+    notes = score.notes.copy()
+    bar = np.searchsorted(score.bar_lines, notes["onset"] + 1e-9, side="right") - 1
+    notes["pitch"][marked[notes["voice"], bar]] += 2 + seed
+    return replace(score, notes=notes)
+
+
+class Handle:
+    def __init__(self):
+        self.shown = []
+
+    def update(self, player):
+        self.shown.append(player)
+
+
+@pytest.fixture
+def made():
+    found = Refiner(PIECE, fill)
+    found.handle = Handle()
+    return found
+
+
+def pitches(score, voice):
+    return score.notes["pitch"][score.notes["voice"] == voice].tolist()
+
+
+def test_each_box_says_its_voice_and_bar(made):
+    assert [box.description for box in made.boxes[1]] == ["alto 1", "alto 2"]
+    assert len(made.boxes) == 4
+    pickup = Refiner(replace(PIECE, metre=[(2.0, 4, 4)]), fill)
+    assert [box.description for box in pickup.boxes[0]] == ["soprano 0", "soprano 1", "soprano 2"]
+
+
+def test_refine_writes_what_is_marked(made):
+    made.boxes[3][1].value = True
+    made.refine_button.click()
+    assert pitches(made.score, 3) == [48, 48, 57, 57]
+    assert pitches(made.score, 0) == pitches(PIECE, 0)
+    assert "Refined. Differs from before in bar 2." in made.said.value
+    assert 'role="status" aria-live="polite"' in made.said.value
+    (player,) = made.handle.shown
+    assert player.description.startswith("before: ") and "\nafter: " in player.description
+    # Pressed again, the next seed is taken, and it goes on from here.
+    made.refine_button.click()
+    assert pitches(made.score, 3) == [48, 48, 60, 60]
+
+
+def test_undo_goes_back_step_by_step(made):
+    assert made.undo_button.disabled
+    made.mark(3, 2)
+    made.refine_button.click()
+    first = made.score
+    made.refine_button.click()
+    assert not made.undo_button.disabled
+    made.undo_button.click()
+    assert made.score == first
+    made.undo_button.click()
+    assert made.score is PIECE and made.undo_button.disabled
+    assert "Undone. Remarks: 0." in made.said.value
+    assert len(made.handle.shown) == 4
+    assert not made.handle.shown[-1].description.startswith("before")
+    made.undo()  # nothing is left to take back
+    assert made.score is PIECE
+
+
+def test_remarks_before_and_after():
+    made = Refiner(PIECE, fill, seed=10)
+    assert "Remarks: none." in made.listed.value
+    made.mark(1, 2)
+    made.refine_button.click()  # the alto sings an octave higher
+    before, after = made.listed.value.split("<p>Remarks after: ")
+    assert before == "<p>Remarks before: none.</p>"
+    sentences = re.findall(r"<li><b>New:</b> ([^<]*)</li>", after)
+    assert sentences[0] == "Bar 2, beat 1: the alto sings above the soprano (G5, B4)."
+    count = len(sentences)
+    assert after.startswith(f"{count}</p>")
+    assert f"Remarks: 0 before, {count} after." in made.said.value
+    made.mark(2, 1)
+    made.refine_button.click()  # bar 2 is as it was: its remarks aren't new
+    assert "<li>Bar 2, beat 1: the alto sings above the soprano (G5, B4).</li>" in made.listed.value
+
+
+def test_marks_by_program(made):
+    made.boxes[0][0].value = True
+    made.mark([1, 2], [1, 2])
+    assert made.marked().tolist() == [[False, False], [True, True], [True, True], [False, False]]
+    for voice, bar in ((4, 1), (0, 0), (0, 3)):
+        with pytest.raises(ValueError, match="voices are 0–3, bars 1–2"):
+            made.mark(voice, bar)
+
+
+def test_nothing_marked_changes_nothing(made):
+    made.refine_button.click()
+    assert "Nothing is marked" in made.said.value
+    assert made.score is PIECE and made.handle.shown == []
+
+
+def test_a_fill_that_changes_more_is_refused():
+    def careless(score, marked, strength, seed):
+        return fill(score, np.ones_like(marked), strength, seed)
+
+    made = Refiner(PIECE, careless)
+    made.mark(0, 1)
+    made.refine_button.click()
+    assert made.score is PIECE
+    assert "what wasn't marked would have changed." in unescape(made.said.value)
+
+    def longer(score, marked, strength, seed):
+        return score + score
+
+    made = Refiner(PIECE, longer)
+    made.mark(0, 1)
+    made.refine_button.click()
+    assert made.score is PIECE
+
+
+def test_what_fill_refuses_is_said():
+    def refusing(score, marked, strength, seed):
+        raise ValueError("too hard")
+
+    made = Refiner(PIECE, refusing)
+    made.mark(0, 1)
+    made.refine_button.click()
+    assert "Nothing was changed: too hard." in made.said.value
+
+
+def test_strength_is_passed_on():
+    seen = []
+    made = Refiner(PIECE, lambda *given: seen.append(given[2:]) or given[0], strength=0.25, seed=7)
+    made.mark(0, 1)
+    made.refine_button.click()
+    made.strength.value = 0.5
+    made.refine_button.click()
+    assert seen == [(0.25, 7), (0.5, 8)]
+
+
+def test_refine_shows_a_player_first(capsys):
+    refine(PIECE, fill)
+    assert "Player: now: 2 bars" in capsys.readouterr().out
+
+
+def test_marks_as_steps():
+    marked = np.zeros((4, 2), bool)
+    marked[2, 1] = True
+    found = marked_steps(PIECE, marked)
+    assert found.shape == (4, 32)
+    assert found[2].tolist() == [False] * 16 + [True] * 16
+    assert not found[[0, 1, 3]].any()
+    pickup = replace(PIECE, metre=[(2.0, 3, 4)])  # bars of 2, 3 and 3 quarters
+    marked = np.zeros((4, 3), bool)
+    marked[0, 1] = True
+    assert np.flatnonzero(marked_steps(pickup, marked, 2)[0]).tolist() == [4, 5, 6, 7, 8, 9]
+    with pytest.raises(ValueError, match=r"\(4 voices, 2 bars\) for this score, not \(4, 3\)"):
+        marked_steps(PIECE, marked)
+
+
+@pytest.mark.parametrize(
+    ("score", "options", "message"),
+    [
+        (Score([]), {}, "voices 0–3"),
+        (Score([(0, 1, 60, 80, 5)]), {}, r"voices 0–3, not in \[5\]"),
+        (Score([(0, 36, 60)]), {}, "9 bars are more than the 8"),
+        (PIECE, {"strength": 1.5}, "strength lies in 0–1"),
+    ],
+)
+def test_what_cannot_be_refined(score, options, message):
+    with pytest.raises(ValueError, match=message):
+        Refiner(score, fill, **options)
