@@ -79,6 +79,7 @@ def fill(
     ranges: Sequence[tuple[int, int]] | None = RANGES,
     rests: bool = False,
     allowed: Tensor | None = None,
+    context: int | None = None,
     seed: int,
 ) -> Tensor:
     """Draw the free symbols of a grid anew, given all others, which stay as they are.
@@ -91,7 +92,7 @@ def fill(
     - "cosine": the same, few at first and then ever more, in 12 passes;
     - "at once": all in one pass, each cell as if the others weren't drawn.
 
-    A grid that is longer than the model's context is filled from left to right, half a context at
+    A grid that is longer than the context is filled from left to right, half a context at
     a time, each with as much around it as the context holds.
 
     Parameters
@@ -117,6 +118,8 @@ def fill(
         Whether a voice may fall silent there.
     allowed : (4, time, symbols) bool, optional
         What may stand in each cell besides.
+    context : int, optional
+        How many steps are seen at once; by default the model's own. Fewer take less time.
     seed : int
 
     Returns
@@ -148,7 +151,8 @@ def fill(
             hidden[rows, chosen] = False
         return part
 
-    return _filled(model, grid, free, unmask, phase, temperature, ranges, rests, allowed, seed)
+    may = sung(model, ranges, rests), allowed
+    return _filled(model, grid, free, unmask, phase, temperature, may, context, seed)
 
 
 def gibbs(
@@ -164,6 +168,7 @@ def gibbs(
     ranges: Sequence[tuple[int, int]] | None = RANGES,
     rests: bool = False,
     allowed: Tensor | None = None,
+    context: int | None = None,
     seed: int,
 ) -> Tensor:
     """Draw the free symbols again and again, ever fewer at a time: annealed blocked Gibbs.
@@ -174,7 +179,7 @@ def gibbs(
 
     Parameters
     ----------
-    model, grid, free, phase, temperature, ranges, rests, allowed, seed
+    model, grid, free, phase, temperature, ranges, rests, allowed, context, seed
         As in `fill`.
     sweeps : int
         How often; each asks the model once.
@@ -203,7 +208,8 @@ def gibbs(
                 part[again] = draw(score(part, again))
         return part
 
-    return _filled(model, grid, free, sweep, phase, temperature, ranges, rests, allowed, seed)
+    may = sung(model, ranges, rests), allowed
+    return _filled(model, grid, free, sweep, phase, temperature, may, context, seed)
 
 
 Scores = Callable[[Tensor, Tensor], Tensor]
@@ -248,9 +254,8 @@ def _filled(
     way: Callable[..., Tensor],
     phase: Tensor | None,
     temperature: float,
-    ranges: Sequence[tuple[int, int]] | None,
-    rests: bool,
-    allowed: Tensor | None,
+    may: tuple[Tensor, Tensor | None],
+    context: int | None,
     seed: int,
 ) -> Tensor:
     """Check everything, and fill window after window in one ``way``."""
@@ -278,7 +283,10 @@ def _filled(
         phase = torch.full((time,), UNKNOWN)
     if phase.shape != (time,):
         raise ValueError(f"phase must be of shape ({time},), not {tuple(phase.shape)}")
-    may = sung(model, ranges, rests)[:, None].expand(4, time, -1)
+    context = model.context if context is None else context
+    if not isinstance(context, int) or context < 2:
+        raise ValueError(f"a context has 2 steps or more, not {context!r}")
+    may, allowed = may[0][:, None].expand(4, time, -1), may[1]
     if allowed is not None:
         if allowed.shape != may.shape or allowed.dtype != torch.bool:
             raise ValueError(
@@ -298,7 +306,7 @@ def _filled(
     try:
         with torch.inference_mode():
             whole[:, free] = model.mask
-            for start, stop, first, last in windows(free, model.context):
+            for start, stop, first, last in windows(free, context):
                 cells = free[:, first:last].clone()
                 cells[:, : start - first] = cells[:, stop - first :] = False
                 blocked = ~may[:, first:last]

@@ -1,4 +1,4 @@
-"""Gaps filled: what is fixed stays, what is free stays in its range, the same seed does the same."""
+"""Gaps filled: what is fixed stays, the rest keeps its range, one seed does the same."""
 
 import numpy as np
 import pytest
@@ -115,10 +115,11 @@ def test_longer_than_the_context(model):
         assert torch.equal(found[~free], grid[~free]) and (found < model.mask).all()
     # What is further away than the context plays no part.
     near = gap(150, 100, 108)
-    other = grid.clone()
-    other[:, :40] = 1
-    one, two = fill(model, grid, near, seed=0), fill(model, other, near, seed=0)
-    assert torch.equal(one[near], two[near])
+    for first, options in ((80, {}), (95, {"context": 18})):
+        other = grid.clone()
+        other[:, :first] = 1
+        one, two = (fill(model, g, near, seed=0, **options) for g in (grid, other))
+        assert torch.equal(one[near], two[near])
 
 
 def test_windows(model):
@@ -167,6 +168,8 @@ def test_bad_input(model, grid):
         fill(model, grid, free, ranges=[(60, 70)] * 2, seed=0)
     with pytest.raises(ValueError, match="knows no pitch"):
         fill(model, grid, free, ranges=[(1, 2)] * 4, seed=0)
+    with pytest.raises(ValueError, match="a context has 2 steps or more, not 1"):
+        fill(model, grid, free, context=1, seed=0)
     with pytest.raises(ValueError, match="allowed is bool of shape"):
         fill(model, grid, free, allowed=free, seed=0)
     for options in ({"sweeps": -1}, {"sweeps": 1.5}, {"most": 0.1, "least": 0.2}, {"most": 2}):

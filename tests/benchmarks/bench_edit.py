@@ -1,0 +1,274 @@
+"""Editing: two bars filled by chapter 08's model against chapter 06's with rejection sampling."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mlmusic import partwriting, weights
+from mlmusic.metrics.chorales import note_nats
+from mlmusic.models.edit import MaskedChorale, fill, gibbs, rewritten
+from mlmusic.models.transformer.chorale import ChoraleModel
+from mlmusic.models.transformer.writing import write
+from mlmusic.recipes.edit_chorale import scores
+from mlmusic.score import Score
+
+SECONDS = 0.5
+"""CPU time that each way has for one gap: it draws candidates until that is over."""
+
+FOLLOWING = 16
+"""Steps after the gap by which the baseline judges whether a candidate leads there."""
+
+WAYS = {
+    "in random order, 32 passes": (fill, {"order": "random", "steps": 32}),
+    "from left to right, 32 passes": (fill, {"order": "time", "steps": 32}),
+    "most certain first, 32 passes": (fill, {"order": "certain", "steps": 32}),
+    "cosine, 12 passes": (fill, {"order": "cosine"}),
+    "at once": (fill, {"order": "at once"}),
+    "blocked Gibbs, 32 sweeps": (gibbs, {"sweeps": 32}),
+}
+"""Of these "cosine" stands against chapter 06's model: chosen on the validation split."""
+
+CHOSEN = "cosine, 12 passes"
+
+
+@dataclass
+class Gap:
+    """Two bars in the middle of a chorale that are to be filled."""
+
+    score: Score
+    grid: Tensor
+    phase: Tensor
+    free: Tensor
+    bars: tuple[int, int]
+    first: int
+    last: int
+
+    def filled(self, grid: Tensor) -> Score:
+        """Write a filled grid into the score."""
+        new, free = grid.numpy(), self.free.numpy()
+        return rewritten(self.score, self.grid.numpy(), new, free, LOW)
+
+    def faults(self, grid: Tensor) -> int:
+        """Count the broken rules in the two bars and where the next one begins."""
+        first, last = self.bars
+        around = self.filled(grid).bars(first - 1, last + 1)
+        # The first of these bars is number 1, whatever it was in the piece.
+        return sum(
+            remark.bar in (2, 3) or (remark.bar == 4 and remark.beat == 1)
+            for remark in partwriting.remarks(around)
+        )
+
+
+LOW = 33
+
+
+def gaps(model: MaskedChorale, pieces: Sequence[Score]) -> list[Gap]:
+    """Open the two middle bars of each piece of eight bars or more."""
+    found = []
+    for score in pieces:
+        grid, phase = model.grid(score)
+        lines = np.rint(4 * score.bar_lines).astype(int)
+        middle = len(lines) // 2
+        if len(lines) < 9 or len(score.metre) > 1:
+            continue
+        first, last = int(lines[middle - 1]), int(lines[middle + 1])
+        free = torch.zeros(grid.shape, dtype=torch.bool)
+        free[:, first:last] = True
+        lowest = 0 if score.has_pickup else 1
+        bars = (lowest + middle - 1, lowest + middle)
+        found.append(Gap(score, grid, phase, free, bars, first, last))
+    return found
+
+
+Draw = Callable[[Gap, int], Tensor]
+"""Draw candidates for a gap by a seed, the best first where they're ranked: (count, 4, time)."""
+
+
+def best(gap: Gap, draw: Draw, seconds: float | None) -> tuple[Tensor, int, float]:
+    """Draw candidates until the time is over, and keep the one that breaks fewest rules.
+
+    Without ``seconds`` the first one is taken. Returns it, how many there were and the time.
+    """
+    began, count, seed, lowest, kept = time.process_time(), 0, 0, None, None
+    while kept is None or time.process_time() - began < seconds:
+        for candidate in draw(gap, seed):
+            count += 1
+            faults = gap.faults(candidate) if seconds is not None else 0
+            if lowest is None or faults < lowest:
+                lowest, kept = faults, candidate
+            if seconds is None:
+                break
+        seed += 1
+        if seconds is None:
+            break
+    return kept, count, time.process_time() - began
+
+
+def masked(model: MaskedChorale, way: Callable, options: dict, count: int) -> Draw:
+    """Let chapter 08's model fill."""
+
+    def draw(gap: Gap, seed: int) -> Tensor:
+        many = gap.grid.expand(count, -1, -1)
+        return way(model, many, gap.free, phase=gap.phase, seed=seed, **options)
+
+    return draw
+
+
+def forward(model: ChoraleModel, count: int) -> Draw:
+    """Let chapter 06's model write on from the past, and rank by how likely the following is."""
+
+    def draw(gap: Gap, seed: int) -> Tensor:
+        steps = gap.last - gap.first
+        stop = min(gap.grid.shape[1], gap.last + FOLLOWING)
+        room = model.context - steps - (stop - gap.last)
+        # It has learnt to count bars of 16 steps from a piece's beginning.
+        begin = 16 * max(0, -(-(gap.first - room) // 16))
+        before = gap.grid.T[begin : gap.first]
+        new = write(model, steps, prompt=before, count=count, rests=False, seed=seed)
+        whole = torch.cat([new, gap.grid.T[gap.last : stop].expand(count, -1, -1)], 1)
+        nats = np.stack(note_nats(model, list(whole), batch=count))[:, new.shape[1] :]
+        many = gap.grid.expand(count, -1, -1).clone()
+        many[:, :, gap.first : gap.last] = new[:, -steps:].transpose(1, 2)
+        return many[np.argsort(nats.sum((1, 2)), kind="stable")]
+
+    return draw
+
+
+def held(gap: Gap, seed: int) -> Tensor:
+    """Hold each voice's last note."""
+    grid = gap.grid.clone()
+    grid[:, gap.first : gap.last] = 0
+    grid[:, gap.first : gap.last] = gap.grid[:, gap.first - 1 : gap.first]
+    return grid[None]
+
+
+# What is measured -------------------------------------------------------------------------------
+
+
+def features(gaps: Sequence[Gap], filled: Sequence[Tensor]) -> dict[str, Counter]:
+    """Count what the gaps hold: chords (pitch classes above the bass), intervals, durations."""
+    found = {"chords": Counter(), "intervals": Counter(), "durations": Counter()}
+    for gap, grid in zip(gaps, filled, strict=True):
+        inside = grid[:, gap.first : gap.last].numpy()
+        for column in inside.T:
+            bass = column[3]
+            found["chords"][tuple(sorted({int(s - bass) % 12 for s in column if s}))] += 1
+        notes = gap.filled(grid).notes
+        first, last = gap.first / 4, gap.last / 4
+        for voice in range(4):
+            mine = notes[notes["voice"] == voice]
+            mine = mine[(mine["onset"] + mine["duration"] > first) & (mine["onset"] <= last)]
+            steps = np.diff(mine["pitch"].astype(int))
+            found["intervals"].update((voice == 3, int(step)) for step in steps)
+            begun = mine[(mine["onset"] >= first) & (mine["onset"] < last)]
+            found["durations"].update((4 * begun["duration"]).tolist())
+    return found
+
+
+def distance(one: Counter, other: Counter) -> float:
+    """Total variation between two distributions: 0 if they are the same, 1 if nothing is shared."""
+    total, all_ = one.total(), other.total()
+    return sum(abs(one[key] / total - other[key] / all_) for key in one | other) / 2
+
+
+def judged(judge: torch.nn.Module, gaps: Sequence[Gap], filled: Sequence[Tensor]) -> float:
+    """Nats per note of the gaps and two bars after them, as chapter 06 reads it."""
+    windows, parts = [], []
+    for gap, grid in zip(gaps, filled, strict=True):
+        begin = 16 * max(0, (gap.first - 48) // 16)
+        stop = min(grid.shape[1], gap.last + 32)
+        windows.append(grid.T[begin:stop].contiguous())
+        parts.append(slice(gap.first - begin, stop - begin))
+    nats = note_nats(judge, windows, batch=8)
+    return float(
+        np.concatenate([n[part].ravel() for n, part in zip(nats, parts, strict=True)]).mean()
+    )
+
+
+def measured(
+    gaps: Sequence[Gap], draw: Draw, seconds: float | None, judge: torch.nn.Module | None
+) -> dict[str, float]:
+    """Fill all gaps in one way and measure."""
+    results = [best(gap, draw, seconds) for gap in gaps]
+    filled = [grid for grid, _, _ in results]
+    truth = features(gaps, [gap.grid for gap in gaps])
+    found = features(gaps, filled)
+    same = [
+        (grid == gap.grid)[gap.free].float().mean() for gap, grid in zip(gaps, filled, strict=True)
+    ]
+    row = {
+        "seconds": float(np.mean([spent for _, _, spent in results])),
+        "candidates": float(np.mean([count for _, count, _ in results])),
+        "faults": sum(map(Gap.faults, gaps, filled)) / (2 * len(gaps)),
+        **{name: distance(truth[name], found[name]) for name in truth},
+        "same": float(np.mean(same)),
+    }
+    row["distance"] = float(np.mean([row[name] for name in truth]))
+    if judge is not None:
+        row["nats"] = judged(judge, gaps, filled)
+    return row
+
+
+def compare(split: str, limit: int | None = None, judge: bool = True) -> dict[str, dict]:
+    """Measure all ways on a split."""
+    torch.set_num_threads(1)
+    model = weights.load("edit/chorale")
+    committee = weights.load("transformer/chorale")
+    jury = committee if judge else None
+    some = gaps(model, scores(split))[:limit]
+    found = {"Bach": measured(some, lambda gap, seed: gap.grid[None], None, jury)}
+    found["hold the last notes"] = measured(some, held, None, jury)
+    for name, (way, options) in WAYS.items():
+        found[name] = measured(some, masked(model, way, options, 1), None, jury)
+    own = masked(model, *WAYS[CHOSEN], 4)
+    found["chapter 08, the best of many"] = measured(some, own, SECONDS, jury)
+    baseline = forward(committee.members[0], 8)
+    found["chapter 06, one"] = measured(some, forward(committee.members[0], 1), None, jury)
+    found["chapter 06, the best of many"] = measured(some, baseline, SECONDS, jury)
+    return found
+
+
+def run() -> list[dict]:
+    """Compare on the test split at equal CPU time; the ways of filling one by one."""
+    found = compare("test")
+    own, peer = found["chapter 08, the best of many"], found["chapter 06, the best of many"]
+    rows = []
+    for name, what in (("faults", "rules broken per bar"), ("distance", "distance from Bach's")):
+        rows.append(
+            {
+                "row": f"edit: {what}, against chapter 06 with rejection",
+                "ours": f"{own[name]:.3f}",
+                "peer": f"{peer[name]:.3f}",
+                "ratio": peer[name] / own[name],
+                "note": f"two bars of all voices, {own['seconds']:.2f} and {peer['seconds']:.2f}"
+                f" CPU s each: {own['candidates']:.0f} and {peer['candidates']:.0f} candidates",
+            }
+        )
+    return rows + [
+        {"row": f"edit: {name}", "ours": told(row), "note": "test split"}
+        for name, row in found.items()
+    ]
+
+
+def told(row: dict[str, float]) -> str:
+    """Tell a row in words."""
+    return (
+        f"{row['faults']:.2f} rules broken per bar; distances of chords {row['chords']:.2f},"
+        f" intervals {row['intervals']:.2f}, durations {row['durations']:.2f};"
+        f" {row.get('nats', np.nan):.3f} nats per note for chapter 06's committee;"
+        f" {row['same']:.2f} as Bach; {row['seconds']:.2f} CPU s"
+    )
+
+
+if __name__ == "__main__":  # python tests/benchmarks/bench_edit.py valid 20
+    split, *limit = sys.argv[1:] or ["valid"]
+    for name, row in compare(split, *map(int, limit)).items():
+        print(f"{name}: {told(row)}, {row['candidates']:.0f} candidates", flush=True)
