@@ -28,7 +28,7 @@ LICENCE = "MIT; trained on chorales that are in the public domain"
 MODEL = {"low": 33, "high": 84, "width": 128, "layers": 4, "heads": 4, "dropout": 0.1}
 GAPS = {"size": 16, "reach": 6}
 TRAINING = {
-    "steps": 600,
+    "steps": 3000,
     "lr": 2e-3,
     "warmup": 100,
     "decay": 0.5,

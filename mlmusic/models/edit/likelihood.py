@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mlmusic.models.edit.model import MaskedChorale
+from mlmusic.models.edit.model import UNKNOWN, MaskedChorale
 from mlmusic.models.transformer.chorale import ORDER
 
 
@@ -96,8 +96,7 @@ def nll(
         with torch.no_grad():
             for start in range(0, len(jobs), batch):
                 some = jobs[start : start + batch]
-                nats = _nats(model, grids, phases, some, device)
-                found[start : start + batch] = nats
+                found[start : start + batch] = _nats(model, grids, phases, some, device)
     finally:
         model.train(training)
     notes = sum(grid.numel() for grid in grids)
@@ -160,12 +159,10 @@ def _nats(
 ) -> np.ndarray:
     """Estimate the nats of parts of like length."""
     longest = jobs[-1][2] - jobs[-1][1]
-    found = []
     notes = torch.full((len(jobs), 4, longest), model.outside)
     hidden = torch.zeros(notes.shape, dtype=torch.bool)
     counted = hidden.clone()
-    phase = torch.full((len(jobs), longest), 0)
-    unknown = None
+    phase = torch.full((len(jobs), longest), 0 if phases is not None else UNKNOWN)
     for row, (i, first, last, masked, counts, _) in enumerate(jobs):
         length = last - first
         notes[row, :, :length] = grids[i][:, first:last]
@@ -173,10 +170,9 @@ def _nats(
         counted[row, :, :length] = torch.from_numpy(counts)
         if phases is not None:
             phase[row, :length] = phases[i][first:last]
-    seen = torch.where(hidden, model.mask, notes).to(device)
-    logits = model(seen, unknown if phases is None else phase.to(device))
-    index = notes.clamp(max=model.symbols - 1).to(device)
-    log_p = logits.double().log_softmax(-1).gather(-1, index[..., None])[..., 0].cpu()
-    for row, (*_, cells) in enumerate(jobs):
-        found.append(-float(log_p[row][counted[row]].mean()) * cells)
-    return np.array(found)
+    seen = torch.where(hidden, model.mask, notes)
+    logits = model(seen.to(device), phase.to(device), counted.to(device)).cpu()
+    log_p = logits.double().log_softmax(-1).gather(-1, notes[counted][:, None])[:, 0]
+    row = counted.nonzero()[:, 0]
+    means = row.bincount(-log_p, minlength=len(jobs)) / row.bincount(minlength=len(jobs))
+    return means.numpy() * [cells for *_, cells in jobs]
