@@ -1,7 +1,7 @@
 """The course's data: one function a set, each from the module of its name.
 
 ``chorales()``, ``tunes()`` and ``folksongs()`` are read from the installed music21's corpus at
-first use and cached; ``jsb()`` needs two public files. Each returns a `Dataset` with ``train``,
+first use and cached; ``jsb()`` needs two public files, ``lastfm(path)`` one. Each returns a `Dataset` with ``train``,
 ``valid``, ``test`` and ``describe()``.
 """
 
@@ -14,9 +14,10 @@ from mlmusic.datasets.base import Dataset
 from mlmusic.datasets.chorales import chorales
 from mlmusic.datasets.folksongs import folksongs
 from mlmusic.datasets.jsb import jsb, jsb_frames
+from mlmusic.datasets.lastfm import lastfm
 from mlmusic.datasets.tunes import tunes
 
-__all__ = ["Dataset", "chorales", "folksongs", "jsb", "jsb_frames", "tunes"]
+__all__ = ["Dataset", "chorales", "folksongs", "jsb", "jsb_frames", "lastfm", "tunes"]
 
 
 def __getattr__(name: str) -> NoReturn:
