@@ -1,8 +1,8 @@
 """The course's data: one function a set, each from the module of its name.
 
 ``chorales()``, ``tunes()`` and ``folksongs()`` are read from the installed music21's corpus at
-first use and cached; ``jsb()`` needs two public files, ``lastfm(path)`` one. Each returns a `Dataset` with ``train``,
-``valid``, ``test`` and ``describe()``.
+first use and cached; ``jsb()`` needs two public files. Each returns a `Dataset` with ``train``,
+``valid``, ``test`` and ``describe()``. ``lastfm(path)`` reads who listened to what, as `Plays`.
 """
 
 from typing import NoReturn

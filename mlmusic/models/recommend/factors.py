@@ -11,6 +11,7 @@ personalized ranking from implicit feedback", *UAI*, 2009.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -19,6 +20,8 @@ from torch.nn.functional import logsigmoid
 from tqdm.auto import tqdm
 
 from mlmusic.models.recommend.base import Recommender
+
+_OTHERS, _STEPS = 64, 40  # items that a newcomer's are compared with, and steps of that fit
 
 
 class ALS(Recommender):
@@ -159,44 +162,66 @@ class BPR(Recommender):
     def _fit(self, history: csr_matrix) -> None:
         generator = torch.Generator().manual_seed(self.seed)
         users, items = history.shape
-        self._vectors = torch.randn(items, self.factors, generator=generator) * 0.1
-        self._bias = torch.zeros(items)
-        learned = [torch.randn(users, self.factors, generator=generator) * 0.1]
-        learned += [self._vectors, self._bias]
-        self._learn(history, learned, learned[0], self.epochs, generator, self.progress)
+        vectors = torch.randn(items, self.factors, generator=generator) * 0.1
+        bias = torch.zeros(items)
+        start = torch.randn(users, self.factors, generator=generator) * 0.1
+        self._learn(history, start, vectors, bias, generator)
+        self._vectors, self._bias = vectors.detach(), bias.detach()
+        self._others = torch.randint(items, (_OTHERS,), generator=generator)
 
     def _score(self, history: csr_matrix) -> np.ndarray:
-        # A history gets the factors that it would have got in training, with the items' fixed.
-        users = torch.zeros(history.shape[0], self.factors)
-        generator = torch.Generator().manual_seed(self.seed)
-        self._learn(history, [users], users, self.epochs, generator, False)
+        users = torch.cat([self._fold_in(row) for row in _in_chunks(history, 64)])
         return (users @ self._vectors.T + self._bias).numpy()
+
+    def _fold_in(self, history: csr_matrix) -> torch.Tensor:
+        """Find the factors of histories with the items' fixed: each row's own best answer.
+
+        The same items are drawn against everybody, so that nobody's factors depend on who else
+        is asked about.
+        """
+        sizes = np.diff(history.indptr)
+        known = torch.from_numpy(np.arange(max(sizes.max(), 1)) < sizes[:, None])
+        items = torch.zeros(known.shape, dtype=torch.int64)
+        items[known] = torch.from_numpy(history.indices.astype(np.int64))
+        share = known / known.sum(1, keepdim=True).clamp(min=1)
+        played, others = self._vectors[items], self._vectors[self._others]
+        users = torch.zeros(len(sizes), self.factors, requires_grad=True)
+        optimizer = torch.optim.Adam([users], 0.1)
+        for _ in range(_STEPS):
+            above = (played @ users[..., None])[..., 0] + self._bias[items]
+            below = users @ others.T + self._bias[self._others]
+            fit = logsigmoid(above[..., None] - below[:, None]).mean(2)
+            loss = -(share * fit).sum() + self.regularization * users.square().sum()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        return users.detach()
 
     def _learn(
         self,
         history: csr_matrix,
-        learned: list[torch.Tensor],
         users: torch.Tensor,
-        epochs: int,
+        vectors: torch.Tensor,
+        bias: torch.Tensor,
         generator: torch.Generator,
-        progress: bool,
         size: int = 4096,
     ) -> None:
         user = torch.from_numpy(np.repeat(np.arange(len(users)), np.diff(history.indptr)))
         item = torch.from_numpy(history.indices.astype(np.int64))
-        for tensor in learned:
-            tensor.requires_grad_(True)
+        learned = [tensor.requires_grad_(True) for tensor in (users, vectors, bias)]
         optimizer = torch.optim.Adam(learned, self.rate)
-        for _ in tqdm(range(epochs), desc="BPR", unit="epoch", disable=not progress):
+        for _ in tqdm(range(self.epochs), "BPR", unit="epoch", disable=not self.progress):
             for batch in torch.randperm(len(user), generator=generator).split(size):
                 u, i = users[user[batch]], item[batch]
-                j = torch.randint(len(self._vectors), i.shape, generator=generator)
-                y_i, y_j = self._vectors[i], self._vectors[j]
-                margin = (u * (y_i - y_j)).sum(1) + self._bias[i] - self._bias[j]
-                squares = sum(x.square().sum() for x in (u, y_i, y_j)) / len(batch)
+                j = torch.randint(len(vectors), i.shape, generator=generator)
+                margin = (u * (vectors[i] - vectors[j])).sum(1) + bias[i] - bias[j]
+                squares = sum(x.square().sum() for x in (u, vectors[i], vectors[j])) / len(batch)
                 loss = -logsigmoid(margin).mean() + self.regularization * squares
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
-        for tensor in learned:
-            tensor.requires_grad_(False)
+
+
+def _in_chunks(table: csr_matrix, size: int) -> Iterator[csr_matrix]:
+    for start in range(0, table.shape[0], size):
+        yield table[start : start + size]

@@ -66,12 +66,12 @@ class _Neighbors(Recommender):
     ) -> csr_matrix:
         """Cosines of rows with others, shrunk by how little they share; the nearest are kept."""
         similar = (rows @ others.T).tocsr()
+        # Who is exactly like you knows nothing that you don't; in training, that is you.
+        similar.data[similar.data > 1 - 1e-6] = 0
         if self.shrinkage:
             shared = (rows_played @ played.T).tocsr()
             similar.sort_indices(), shared.sort_indices()  # the same places are filled in both
             similar.data *= shared.data / (shared.data + self.shrinkage)
-        # Who is exactly like you knows nothing that you don't; in training, that is you.
-        similar.data[similar.data > 1 - 1e-6] = 0
         return _keep(similar, self.neighbors)
 
 
