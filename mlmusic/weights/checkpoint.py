@@ -18,7 +18,9 @@ from torch import nn
 from mlmusic.weights.card import Card
 
 MODELS = {
+    "MelodyGenerator": "mlmusic.models.gan",
     "MelodyModel": "mlmusic.models.rnn",
+    "MelodyVAE": "mlmusic.models.vae",
 }
 """Where each class is that a card may name. A card can't name a module: whoever made it could
 otherwise have any code run."""

@@ -241,7 +241,7 @@ def test_what_is_not_saved(model, folder, tmp_path, monkeypatch):
     fails("Linear has no config", nn.Linear(1, 1))
     named = nn.Linear(1, 1)
     named.config = {}
-    fails("'Linear' is none of the course's models: MelodyModel, ", named)
+    fails("'Linear' is none of the course's models: MelodyGenerator, MelodyModel, ", named)
 
     impostor = type("Tiny", (Tiny,), {})
     fails("isn't the Tiny of tests.tiny_recipe", impostor())
