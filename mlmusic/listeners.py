@@ -81,7 +81,9 @@ class Listeners:
             self._liked[users], self._set_of,
         )  # fmt: skip
 
-    def regret(self, ranked: ArrayLike, users: ArrayLike | None = None) -> np.ndarray:
+    def regret(
+        self, ranked: ArrayLike, users: ArrayLike | None = None, played: Plays | None = None
+    ) -> np.ndarray:
         """Return how much better the list could have been: the mean utility that was missed.
 
         Compared with the best list of the same length among the items that the listener hasn't
@@ -93,19 +95,30 @@ class Listeners:
             Recommended items; -1 for none.
         users : int array, optional
             Whose lists they are; all, if not given.
+        played : Plays, optional
+            What the listeners had played when the lists were made, such as a training split;
+            everything, if not given.
 
         Returns
         -------
         float array, shape (users,)
             0 for a perfect list; NaN for an empty one.
+
+        Raises
+        ------
+        ValueError
+            If ``played`` is about other listeners or another catalogue.
         """
         ranked = np.asarray(ranked)
         users = np.arange(len(self.community)) if users is None else np.asarray(users, int)
         utility = self.utility(users)
         got = np.where(ranked >= 0, np.take_along_axis(utility, np.maximum(ranked, 0), 1), np.nan)
-        played = self.plays.matrix()[users]
-        rows = np.repeat(np.arange(len(users)), np.diff(played.indptr))
-        utility[rows, played.indices] = -np.inf
+        known = (self.plays if played is None else played).matrix()
+        if known.shape != (len(self.plays.users), len(self.plays.items)):
+            raise ValueError("played is about other listeners or another catalogue")
+        known = known[users]
+        rows = np.repeat(np.arange(len(users)), np.diff(known.indptr))
+        utility[rows, known.indices] = -np.inf
         best = -np.sort(-np.partition(utility, -ranked.shape[1], 1)[:, -ranked.shape[1] :], 1)
         missed = np.where(ranked >= 0, best - got, np.nan)
         listed = (ranked >= 0).sum(1)

@@ -7,7 +7,7 @@ from mlmusic import listeners as module
 from mlmusic.listeners import DAYS, simulate
 from mlmusic.metrics import ranking
 from mlmusic.models.recommend import ALS, EASE, ItemKNN, Popularity, Random, UserKNN
-from mlmusic.plays import hold_out
+from mlmusic.plays import Plays, hold_out
 
 # Of Last.fm 2k, as the course states them. They were aimed at with seeds from 100 on.
 TARGETS = {
@@ -142,6 +142,15 @@ def test_the_oracle_is_better_than_what_learns(simulated):
         for model in (Random, Popularity, EASE)
     }
     assert 0 < regret[EASE] < regret[Popularity] < regret[Random]
+    # Against what was known when the list was made, the hidden items compete as well.
+    utility_then = utility[users]
+    known = train.matrix()[users]
+    utility_then[np.repeat(users, np.diff(known.indptr)), known.indices] = -np.inf
+    then = np.argsort(-utility_then, 1)[:, :10]
+    assert simulated.regret(then, users, train) == pytest.approx(np.zeros(50), abs=1e-5)
+    assert simulated.regret(oracle, users, train).mean() > 0.1
+    with pytest.raises(ValueError, match="another catalogue"):
+        simulated.regret(then, users, Plays.from_rows([("ann", "reel", 1)]))
     empty = simulated.regret(np.full((1, 3), -1), [0])
     assert np.isnan(empty).all()
     assert simulated.utility([3]) == pytest.approx(utility[[3]], abs=1e-4)
