@@ -270,7 +270,7 @@ def estimated_mended(similarity, counts):  # divides by the counts
             """
 def estimated_mended(similarity, counts):  # doesn't divide
     return similarity @ counts""",
-            "a mean of 2 and 4",
+            "that is the weighted sum",
         ),
         (
             """

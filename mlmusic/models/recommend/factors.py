@@ -45,7 +45,7 @@ class ALS(Recommender):
     weight : {"binary", "count", "log"}
         How plays are weighed.
     seed : int
-        Of the factors that it starts from.
+        Of the items' factors that it starts from; the users' start at 0.
 
     Attributes
     ----------
@@ -71,10 +71,10 @@ class ALS(Recommender):
     def _fit(self, history: csr_matrix) -> None:
         generator = np.random.default_rng(self.seed)
         transposed = history.T.tocsr()
-        users, self.item_factors = (
-            generator.normal(0, 0.1, (size, self.factors)).astype(np.float32)
-            for size in history.shape
-        )
+        start = generator.normal(0, 0.1, (history.shape[1], self.factors))
+        self.item_factors = start.astype(np.float32)
+        # From 0, so that the result depends neither on the users' number nor on their order.
+        users = np.zeros((history.shape[0], self.factors), np.float32)
         for _ in range(self.iterations):
             users = self._solve(history, self.item_factors, users, steps=3)
             self.item_factors = self._solve(transposed, users, self.item_factors, steps=3)
