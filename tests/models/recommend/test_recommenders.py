@@ -18,10 +18,10 @@ METHODS = {
     "item-knn": lambda: recommend.ItemKNN(neighbors=8),
     "item-knn bm25": lambda: recommend.ItemKNN(neighbors=8, scheme="bm25", shrinkage=2.0),
     "content": lambda: recommend.Content(FEATURES),
-    "hybrid": lambda: recommend.Hybrid((recommend.EASE(3.0), 20), (recommend.Content(FEATURES), 1)),
+    "hybrid": lambda: recommend.Hybrid((recommend.EASE(10.0), 20), (recommend.Content(FEATURES), 1)),
     "als": lambda: recommend.ALS(factors=6, iterations=5),
     "bpr": lambda: recommend.BPR(factors=6, epochs=60),
-    "ease": lambda: recommend.EASE(3.0),
+    "ease": lambda: recommend.EASE(10.0),
     "two towers": lambda: recommend.TwoTower(factors=8, epochs=40, rate=0.02),
     "sasrec": lambda: recommend.SASRec(8, layers=1, longest=12, epochs=40, rate=0.02),
 }  # fmt: skip
@@ -158,6 +158,7 @@ def test_questions_before_fitting_are_refused(name):
         recommend.UserKNN,
         lambda: recommend.ItemKNN(scheme="bm25", shrinkage=1.0),
         lambda: recommend.EASE(2.0),
+        lambda: recommend.ALS(factors=6, iterations=5),
         lambda: recommend.Content(FEATURES),
     ],
 )
