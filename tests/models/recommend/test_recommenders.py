@@ -18,7 +18,7 @@ METHODS = {
     "item-knn": lambda: recommend.ItemKNN(neighbors=8),
     "item-knn bm25": lambda: recommend.ItemKNN(neighbors=8, scheme="bm25", shrinkage=2.0),
     "content": lambda: recommend.Content(FEATURES),
-    "hybrid": lambda: recommend.Hybrid((recommend.EASE(10.0), 20), (recommend.Content(FEATURES), 1)),
+    "hybrid": lambda: recommend.Hybrid((recommend.EASE(9.0), 20), (recommend.Content(FEATURES), 1)),
     "als": lambda: recommend.ALS(factors=6, iterations=5),
     "bpr": lambda: recommend.BPR(factors=6, epochs=60),
     "ease": lambda: recommend.EASE(10.0),
