@@ -211,13 +211,18 @@ def _binary(table: csr_matrix) -> csr_matrix:
 
 def _keep(table: csr_matrix, most: int) -> csr_matrix:
     """Keep the largest entries above 0 of each row, at most so many; ties by column."""
-    table.sort_indices()
     kept = table.data > 0
     for row in np.flatnonzero(np.diff(table.indptr) > most):
         part = slice(table.indptr[row], table.indptr[row + 1])
         values = table.data[part]
         edge = np.partition(values, -most)[-most]
-        above, level = values > edge, values == edge
-        kept[part] &= above | (level & (np.cumsum(level) <= most - above.sum()))
+        inside = values >= edge
+        if spare := np.count_nonzero(inside) - most:
+            level = np.flatnonzero(values == edge)
+            by_column = np.argsort(table.indices[part][level])
+            inside[level[by_column[len(level) - spare :]]] = False
+        kept[part] &= inside
     indptr = np.concatenate([[0], np.cumsum(kept)])[table.indptr]
-    return csr_matrix((table.data[kept], table.indices[kept], indptr), table.shape)
+    nearest = csr_matrix((table.data[kept], table.indices[kept], indptr), table.shape)
+    nearest.sort_indices()
+    return nearest

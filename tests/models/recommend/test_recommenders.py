@@ -6,6 +6,7 @@ from scipy.sparse import csr_matrix
 
 from mlmusic.models import recommend
 from mlmusic.models.recommend.base import top
+from mlmusic.models.recommend.neighbors import _keep
 from mlmusic.plays import Plays
 
 ITEMS = 30
@@ -395,3 +396,17 @@ def test_ease_refuses_what_does_not_fit(monkeypatch, plays):
     monkeypatch.setattr(ease, "_LARGEST", 10)
     with pytest.raises(ValueError, match="keep the items that are played most"):
         recommend.EASE().fit(plays)
+
+
+def test_of_equally_near_neighbours_the_first_are_kept():
+    random = np.random.default_rng(2)
+    dense = random.integers(-1, 4, (40, 25)).astype(np.float32)
+    table = csr_matrix(dense)
+    table = table[:, ::-1][:, ::-1]  # columns in no order
+    for most in (1, 6, 30):
+        kept = _keep(table.copy(), most)
+        order = np.argsort(-dense, axis=1, kind="stable")[:, :most]
+        expected = np.zeros_like(dense)
+        np.put_along_axis(expected, order, np.take_along_axis(dense, order, 1), 1)
+        assert np.array_equal(kept.toarray(), np.maximum(expected, 0))
+        assert kept.has_sorted_indices
