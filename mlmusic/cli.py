@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return options.run(options)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, FloatingPointError, MemoryError) as error:
         print(f"mlmusic {options.command}: {error}", file=sys.stderr)
         return 1
 

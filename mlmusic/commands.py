@@ -6,7 +6,10 @@ Nothing heavy is imported before a command runs: ``mlmusic --help`` reads this, 
 from __future__ import annotations
 
 import argparse
+import inspect
+import json
 import math
+import os
 import signal
 import sys
 import time
@@ -35,12 +38,29 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         " (default: rnn-gru.safetensors here)",
     )
     train.add_argument("--seed", type=_seed, default=0, help="another seed gives other weights")
+    budget = train.add_mutually_exclusive_group()
+    budget.add_argument("--steps", type=_positive, help="so many batches instead of the recipe's")
+    budget.add_argument("--minutes", type=_minutes, help="for so long instead")
+    train.add_argument("--device", help="auto (a GPU if there is one), cpu, cuda …")
     train.set_defaults(run=_train)
 
     evaluate = commands.add_parser(
         "evaluate", help="compute the scores of trained weights again, beside those of their card"
     )
-    evaluate.add_argument("name", help="such as rnn/gru, or a file ending in .safetensors")
+    evaluate.add_argument(
+        "name", help="such as rnn/gru, a file ending in .safetensors, or recommend"
+    )
+    evaluate.add_argument("--data", help="score it on these data alone, such as jsb or chorales")
+    evaluate.add_argument(
+        "--split", choices=["train", "valid", "test"], default="valid", help="(default: valid)"
+    )
+    evaluate.add_argument(
+        "--lastfm",
+        type=Path,
+        metavar="FILE",
+        help="with the name recommend: compare the recommenders on a file of Last.fm's format",
+    )
+    evaluate.add_argument("--json", action="store_true", help="print the scores as JSON")
     evaluate.set_defaults(run=_evaluate)
 
     generate = commands.add_parser("generate", help="let trained weights write or continue music")
@@ -68,6 +88,22 @@ def _seed(text: str) -> int:
     return int(text)
 
 
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("give a whole number of 1 or more")
+    return int(text)
+
+
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = 0.0
+    if not 0 < minutes < math.inf:
+        raise argparse.ArgumentTypeError("give a number of minutes above 0")
+    return minutes
+
+
 def _train(options: argparse.Namespace) -> int:
     from mlmusic import recipes
 
@@ -75,36 +111,80 @@ def _train(options: argparse.Namespace) -> int:
 
     from mlmusic import weights
     from mlmusic.weights.checkpoint import checked_path
+    from mlmusic.weights.packing import pack, unpack
 
-    out = checked_path(options.out or f"{options.name.replace('/', '-')}.safetensors")
+    name = recipes.FAMILIES.get(options.name, options.name)
+    out = checked_path(options.out or f"{name.replace('/', '-')}.safetensors")
+    wanted = {"steps": options.steps, "minutes": options.minutes, "device": options.device}
+    wanted = {option: value for option, value in wanted.items() if value is not None}
+    known = inspect.signature(recipe.train).parameters
+    for option in wanted:
+        if option not in known:
+            raise ValueError(f"the recipe {name} takes no --{option}")
+    resumes = "checkpoint" in known
+    kept = out.with_suffix(".checkpoint")
+    if resumes:
+        wanted |= {"checkpoint": kept, "log": out.with_suffix(".csv")}
+        if kept.exists():
+            print(f"going on from {kept}", file=sys.stderr)
     began = time.process_time()
     with _interruption() as interrupted, suppress(KeyboardInterrupt):
-        model = recipe.train(seed=options.seed, progress=True)
+        model = recipe.train(seed=options.seed, progress=True, **wanted)
     if interrupted:  # `fit` returns what it has, but the command wouldn't make that again
-        print(f"mlmusic train: interrupted, so {out} isn't written", file=sys.stderr)
+        on = f"; the same command goes on from {kept}" if kept.exists() else ""
+        print(f"mlmusic train: interrupted, so {out} isn't written{on}", file=sys.stderr)
         return 1
-    seconds = time.process_time() - began
+    if int(os.environ.get("RANK", 0)):  # torchrun's first process does the rest
+        return 0
+    seconds = getattr(model, "cpu_seconds", None) or time.process_time() - began
     model.eval()
+    bits = getattr(recipe, "BITS", 32)
+    model.load_state_dict(unpack(pack(model.state_dict(), bits)))  # as they will be loaded
+    told = "".join(
+        f" --{option} {wanted[option]:g}"
+        for option in known
+        if option in ("steps", "minutes") and option in wanted
+    )
     card = weights.Card(
         data=recipe.DATA,
-        command=f"mlmusic train {options.name} --seed {options.seed}",
+        command=f"mlmusic train {name} --seed {options.seed}{told}",
         seed=options.seed,
         cpu_seconds=round(seconds, 1),
         scores={name: float(score) for name, score in recipe.evaluate(model).items()},
         memorisation=recipe.memorisation(model),
         licence=recipe.LICENCE,
     )
-    card = weights.save(model, options.name, card, path=out)
+    card = weights.save(model, name, card, path=out, bits=bits)
+    for file in (kept, *out.parent.glob(f"{out.stem}.*{kept.suffix}")):
+        file.unlink(missing_ok=True)
     print(f"{card}\nwrote {out} ({out.stat().st_size:,} bytes) and {out.with_suffix('.json')}")
     return 0
 
 
 def _evaluate(options: argparse.Namespace) -> int:
+    if options.name == "recommend":
+        return _evaluate_recommenders(options)
+    if options.lastfm is not None:
+        raise ValueError("--lastfm is for: mlmusic evaluate recommend")
+
     from mlmusic import recipes, weights
 
-    card = weights.card(options.name)
+    name = recipes.FAMILIES.get(options.name, options.name)
+    card = weights.card(name)
     recipe = recipes.get(card.name)
-    scores = recipe.evaluate(weights.load(options.name))
+    if options.data is not None:
+        if not hasattr(recipe, "evaluate_on"):
+            raise ValueError(f"{card.name} is scored on its own data alone: leave out --data")
+        found = recipe.evaluate_on(weights.load(name), options.data, options.split)
+        if options.json:
+            print(json.dumps(found))
+        else:
+            print("\n".join(f"{key:<14} {value}" for key, value in found.items()))
+        return 0
+    scores = recipe.evaluate(weights.load(name))
+    if options.json:
+        print(json.dumps(scores))
+        return 0
     width = max([len(name) for name in [*scores, *card.scores]], default=0)
     print(f"{card.name}: {card.model}, {card.parameters:,} parameters; {card.command}")
     print(f"{'':<{width}}  {'now':>12}  {'card':>12}")
@@ -119,6 +199,27 @@ def _evaluate(options: argparse.Namespace) -> int:
         print(f"differs by more than {TOLERANCE:g}: {', '.join(differing)}")
         return 1
     print(f"agrees with the card within {TOLERANCE:g}")
+    return 0
+
+
+def _evaluate_recommenders(options: argparse.Namespace) -> int:
+    """Compare the recommenders on a file of plays: they have no weights, so all are fitted here."""
+    if options.lastfm is None:
+        raise ValueError("which plays? mlmusic evaluate recommend --lastfm FILE")
+    if options.data is not None:
+        raise ValueError("the recommenders are scored on --lastfm FILE alone: leave out --data")
+
+    from mlmusic import datasets
+    from mlmusic.models.recommend.report import report
+
+    found = report(datasets.lastfm(options.lastfm))
+    if options.json:
+        print(json.dumps(found))
+        return 0
+    width = max(map(len, next(iter(found.values()))))
+    print(" ".join([" " * width, *(f"{metric:>10}" for metric in found)]))
+    for method in next(iter(found.values())):
+        print(" ".join([f"{method:<{width}}", *(f"{found[m][method]:10.4f}" for m in found)]))
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
 
@@ -39,6 +39,8 @@ class LatentMap(ipywidgets.VBox):
         at once then.
     place : (row, column)
         Where to begin, from 0.
+    names : mapping of (row, column) to str, optional
+        Short names of landmarks, such as the corners; a name stands before the mark.
 
     Attributes
     ----------
@@ -50,7 +52,7 @@ class LatentMap(ipywidgets.VBox):
     Raises
     ------
     ValueError
-        If the points aren't such a grid, or the place isn't on it.
+        If the points aren't such a grid, or the place or a name isn't on it.
 
     Examples
     --------
@@ -72,6 +74,7 @@ class LatentMap(ipywidgets.VBox):
         *,
         mark: Callable[[Score], str] | None = None,
         place: tuple[int, int] = (0, 0),
+        names: Mapping[tuple[int, int], str] | None = None,
     ):
         self.points = np.asarray(points, float)
         if self.points.ndim != 3 or not all(2 <= n <= MOST for n in self.points.shape[:2]):
@@ -82,7 +85,9 @@ class LatentMap(ipywidgets.VBox):
         if not np.isfinite(self.points).all():
             raise ValueError("the points of a map must be finite")
         self.rows, self.columns = self.points.shape[:2]
-        self._decode, self._scores = decode, {}
+        self._decode, self._scores, self._names = decode, {}, dict(names or {})
+        for named in self._names:
+            self._on_map(named)
         self.buttons = [
             [self._button(row, column, mark) for column in range(self.columns)]
             for row in range(self.rows)
@@ -105,7 +110,10 @@ class LatentMap(ipywidgets.VBox):
 
     @traitlets.validate("place")
     def _checked(self, proposal: dict[str, Any]) -> tuple[int, int]:
-        place = tuple(int(n) for n in proposal["value"])
+        return self._on_map(proposal["value"])
+
+    def _on_map(self, place: tuple[int, int]) -> tuple[int, int]:
+        place = tuple(int(n) for n in place)
         if len(place) != 2 or not (0 <= place[0] < self.rows and 0 <= place[1] < self.columns):
             raise ValueError(
                 f"place {place} isn't on the map: rows 0–{self.rows - 1}, columns"
@@ -124,6 +132,7 @@ class LatentMap(ipywidgets.VBox):
         self, row: int, column: int, mark: Callable[[Score], str] | None
     ) -> ipywidgets.Button:
         text = "·" if mark is None else mark(self.score((row, column)))
+        text = f"{self._names.get((row, column), '')} {text}".strip()
         button = ipywidgets.Button(
             description=text,
             tooltip=f"row {row + 1}, column {column + 1}: {text}",
@@ -152,5 +161,6 @@ class LatentMap(ipywidgets.VBox):
             self.across.value, self.up.value = column + 1, row + 1
         score = self.score()
         what = describe(score) if len(score) else "Nothing sounds here."
-        text = f"Row {row + 1}, column {column + 1}. {what}"
+        name = self._names.get(self.place)
+        text = f"Row {row + 1}, column {column + 1}{f' ({name})' if name else ''}. {what}"
         self.said.value = f'<div role="status" aria-live="polite">{escape(text)}</div>'

@@ -125,7 +125,8 @@ class Rating(ipywidgets.VBox):
     """The buttons of a listening test; see `rate`, which also shows the clips.
 
     Every button has its answer's name on it, is reached with Tab and pressed with Enter or the
-    space bar; what happens is announced as text.
+    space bar; what happens is announced as text. An answer counts at once. After the last one,
+    the right answers are listed.
 
     Attributes
     ----------
@@ -155,12 +156,15 @@ class Rating(ipywidgets.VBox):
         self.question, self.file, self.abx = question.strip(), Path(file), abx
         rng = np.random.default_rng(seed)
         self._order = rng.permutation(len(self.pairs)).tolist()
-        # Which of the two is A; in A/B/X, which of the two X is.
-        self._shown = (1 + rng.integers(2, size=len(self.pairs))).tolist()
+        # Which of the two is A; in A/B/X, which of the two X is. Each in half of the pairs, or
+        # whoever always gives the same answer could be right more often than a guesser.
+        sides = (np.arange(len(self.pairs)) + rng.integers(2)) % 2
+        self._shown = (1 + rng.permutation(sides)).tolist()
         self.answers: list[dict[str, Any]] = []
         self.handle: Any = None
         self.asked, self.said = ipywidgets.HTML(), ipywidgets.HTML()
-        names = ("X is A", "X is B") if abx else ("A", "B")
+        # In words, for the player's buttons, which only play, have the letters on them.
+        names = ("X is A", "X is B") if abx else ("My answer: A", "My answer: B")
         self.buttons = {name: self._button(name, i) for i, name in enumerate(names)}
         super().__init__([self.asked, ipywidgets.HBox(list(self.buttons.values())), self.said])
         self._say()
@@ -240,7 +244,18 @@ class Rating(ipywidgets.VBox):
             text = f"Done. {self.share()}."
         else:
             text = f"Pair {self.done + 1} of {count}: listen, then answer."
-        self.said.value = f'<div role="status" aria-live="polite">{escape(problem or text)}</div>'
+        text = escape(problem or text) + (self._truth() if self.done == count else "")
+        self.said.value = f'<div role="status" aria-live="polite">{text}</div>'
+
+    def _truth(self) -> str:
+        """List the pairs, in the order in which they were heard, with the right answers."""
+        lines = []
+        for number, row in enumerate(self.answers, 1):
+            truth = row["shown"]  # the letter's number: in A/B the first of a pair is right
+            given = truth if row["right"] else 3 - truth
+            lines.append(f"<li>Pair {number}: {'AB'[truth - 1]}; you said {'AB'[given - 1]}</li>")
+        again = f"To start again, delete {escape(str(self.file))} and run the cell again."
+        return f"<p>The right answers:</p><ul>{''.join(lines)}</ul><p>{again}</p>"
 
 
 def rate(
@@ -261,12 +276,14 @@ def rate(
     question : str
         For A/B/X, something like ``"Is X the same as A or B?"``.
     file : str or Path
-        A CSV file (see `COLUMNS`), which stays on this machine; answers are added to it. Nothing
-        else is recorded: neither names nor times.
+        A CSV file (see `COLUMNS`), which stays on this machine; answers are added to it, also
+        if the same pairs are rated again: delete it to start again. Nothing else is recorded:
+        neither names nor times.
     abx : bool
         Show a third clip, X, that is one of the two.
     seed : int
-        Of the order: that of the pairs, and which is A.
+        Of the order: that of the pairs, and which is A. Each of the two is A equally often, or,
+        if their number is odd, once more than the other.
 
     Returns
     -------

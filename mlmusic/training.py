@@ -176,7 +176,7 @@ def fit(
             model.train()
             mean, out_of_time = _Mean("training", epoch), False
             for batch in _batches(train, "train"):
-                batch = _to(batch, device)
+                batch = move_to(batch, device)
                 optimizer.zero_grad(set_to_none=True)
                 value = loss(model, batch)
                 mean.add(value, batch)
@@ -254,7 +254,7 @@ def _evaluate(
     mean = _Mean("validation", epoch)
     with torch.no_grad():
         for batch in _batches(valid, "valid"):
-            batch = _to(batch, device)
+            batch = move_to(batch, device)
             mean.add(loss(model, batch), batch)
     return mean.value
 
@@ -278,16 +278,16 @@ def _size(batch: Any) -> int | None:
     return None
 
 
-def _to(batch: Any, device: torch.device) -> Any:
+def move_to(batch: Any, device: torch.device) -> Any:
     """Move all tensors in a batch to a device."""
     if isinstance(batch, Tensor):
         return batch.to(device)
     if isinstance(batch, dict):
-        return {name: _to(part, device) for name, part in batch.items()}
+        return {name: move_to(part, device) for name, part in batch.items()}
     if isinstance(batch, tuple) and hasattr(batch, "_fields"):  # a named tuple
-        return type(batch)(*(_to(part, device) for part in batch))
+        return type(batch)(*(move_to(part, device) for part in batch))
     if isinstance(batch, (tuple, list)):
-        return type(batch)(_to(part, device) for part in batch)
+        return type(batch)(move_to(part, device) for part in batch)
     return batch
 
 

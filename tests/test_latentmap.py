@@ -62,6 +62,17 @@ def test_marks_stand_on_the_buttons():
     assert found.buttons[1][2].tooltip == "row 2, column 3: 2"
 
 
+def test_landmarks_have_names():
+    found, _ = made(mark=lambda score: str(len(score)), names={(2, 3): "D"})
+    assert found.buttons[2][3].description == "D 3"
+    assert found.buttons[2][2].description == "3"
+    assert found.buttons[2][3].tooltip == "row 3, column 4: D 3"
+    found.place = (2, 3)
+    assert "Row 3, column 4 (D)." in found.said.value
+    with pytest.raises(ValueError, match="isn't on the map"):
+        made(names={(3, 0): "A"})
+
+
 def test_a_point_is_decoded_once():
     calls = []
     found = LatentMap(GRID, lambda z: calls.append(tuple(z)) or decode(z))

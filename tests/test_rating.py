@@ -2,6 +2,7 @@
 
 import csv
 import math
+import re
 
 import pytest
 from scipy import stats
@@ -51,8 +52,27 @@ def test_answers_are_right_when_they_are(tmp_path, seed):
     assert {row["shown"] for row in rows} == {"1", "2"}
     assert all((row["answer"] == "1") == (row["right"] == "1") for row in rows)
     assert "Done. 6 of 8 right" in rating.said.value
+    # The list agrees with the file.
+    said = re.findall(r"Pair (\d): ([AB]); you said ([AB])<", rating.said.value)
+    assert [int(number) for number, *_ in said] == list(range(1, 9))
+    assert [truth == given for _, truth, given in said] == [row["right"] == "1" for row in rows]
+    assert [truth for _, truth, _ in said] == ["AB"[int(row["shown"]) - 1] for row in rows]
+    assert "a.csv and run the cell again" in rating.said.value
     with pytest.raises(ValueError, match="all questions"):
         rating.answer("A")
+
+
+@pytest.mark.parametrize("abx", [False, True])
+@pytest.mark.parametrize("pairs", [10, 7, 1])
+def test_no_letter_is_right_more_often(tmp_path, pairs, abx):
+    counts = set()
+    for seed in range(20):
+        file = tmp_path / f"{seed}.csv"
+        rating = Rating([PAIRS[0]] * pairs, question=QUESTION, file=file, abx=abx, seed=seed)
+        for _ in range(pairs):
+            rating.answer("A")
+        counts.add(rating.share().right)
+    assert counts == {pairs // 2, (pairs + 1) // 2}  # one more or less, if the number is odd
 
 
 def test_abx(tmp_path):
@@ -65,6 +85,8 @@ def test_abx(tmp_path):
         same.append("A" if clips["X"] == clips["A"] else "B")
         rating.answer(same[-1])
     assert rating.share().right == 8 and set(same) == {"A", "B"}
+    said = re.findall(r"Pair \d: ([AB]); you said ([AB])<", rating.said.value)
+    assert said == [(letter, letter) for letter in same]
 
 
 def test_order_is_blind_and_seeded(tmp_path):
@@ -97,9 +119,10 @@ def test_clicks(tmp_path):
     rating.handle = Handle()
     assert 'role="status"' in rating.said.value and "Pair 1 of 2" in rating.said.value
     assert all(button.tooltip.startswith("answer") for button in rating.buttons.values())
-    rating.buttons["A"].click()
+    rating.buttons["My answer: A"].click()
     assert rating.done == 1 and len(rating.handle.shown) == 1
-    rating.buttons["B"].click()
+    assert "The right answers" not in rating.said.value
+    rating.buttons["My answer: B"].click()
     assert rating.done == 2 and len(rating.handle.shown) == 1
     assert all(button.disabled for button in rating.buttons.values())
 
@@ -147,5 +170,5 @@ def test_a_click_that_cant_be_written_says_so(tmp_path):
     folder.mkdir()
     rating = Rating(PAIRS, question=QUESTION, file=folder / "a.csv")
     folder.rmdir()
-    rating.buttons["A"].click()
+    rating.buttons["My answer: A"].click()
     assert rating.done == 0 and "written" in rating.said.value

@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PEERS = (
     *("nbgrader", "otter-grader", "music21", "pretty_midi", "symusic", "miditok", "implicit"),
-    *("librosa", "verovio", "numpy", "torch"),
+    *("librosa", "verovio", "transformers", "numpy", "torch"),
 )
 MARK = "mlmusic-benchmark:"
 # The script prints what it likes; the line with the mark is the result.

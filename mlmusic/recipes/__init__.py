@@ -20,6 +20,16 @@ recipe trains what a chapter has no time for; it has
     Only of models that write music, with ``model(tokens, state)`` as `mlmusic.sampling` calls it:
     what the tokens mean. ``mlmusic generate`` writes and reads by it.
 
+``evaluate_on(model, data, split) -> dict``
+    Only where there are several sets to score it on: ``mlmusic evaluate --data`` prints this.
+
+``BITS``
+    Only where the weights are kept in 16 or 8 bits; all scores are then those of rounded weights.
+
+``train`` may also take ``steps``, ``minutes``, ``device``, ``checkpoint`` and ``log``, as
+`mlmusic.trainer.Trainer` has them: then the command takes these options, and goes on where a
+training was stopped.
+
 To ship the result, add the model's class to `mlmusic.weights.MODELS` and commit what
 ``mlmusic train rnn/gru -o mlmusic/weights/rnn/gru.safetensors`` writes.
 """
@@ -32,6 +42,10 @@ from types import ModuleType
 
 PARTS = ("train", "evaluate", "memorisation", "DATA", "LICENCE")
 """What every recipe has."""
+
+
+FAMILIES = {"transformer": "transformer/chorale"}
+"""Which recipe is meant where only its family is named."""
 
 
 def names() -> list[str]:
@@ -48,6 +62,7 @@ def get(name: str) -> ModuleType:
     ValueError
         If there is none of that name, or it lacks a part.
     """
+    name = FAMILIES.get(name, name)
     if name not in names():
         known = ", ".join(names()) or "none yet"
         raise ValueError(f"there is no recipe {str(name)!r}; there are: {known}")

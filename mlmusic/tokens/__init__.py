@@ -7,6 +7,7 @@ vocabulary            one token is                         for
                       or a bar line                        that loss comes in nats per note
 ``GridVocabulary``    what one voice does in one step      melodies of a fixed number of steps
 ``SATBVocabulary``    the same, S, A, T, B in turn         chorales
+``ControlVocabulary`` as in one of these, or a control     music on request: key, metre, type
 ====================  ===================================  =========================================
 
 In all of them ``decode(encode(score))`` has the notes of ``score`` exactly; each class says what
@@ -14,6 +15,7 @@ else it keeps. What a vocabulary can't hold is a ValueError that names the note.
 """
 
 from mlmusic.tokens.base import NONE, Vocabulary, pitch_name
+from mlmusic.tokens.control import ControlVocabulary
 from mlmusic.tokens.grid import GridVocabulary, SATBVocabulary
 from mlmusic.tokens.melody import DURATIONS, METRES, MelodyVocabulary
 
@@ -21,6 +23,7 @@ __all__ = [
     "DURATIONS",
     "METRES",
     "NONE",
+    "ControlVocabulary",
     "GridVocabulary",
     "MelodyVocabulary",
     "SATBVocabulary",

@@ -16,11 +16,15 @@ import torch
 from torch import nn
 
 from mlmusic.weights.card import Card
+from mlmusic.weights.packing import pack, unpack
 
 MODELS = {
+    "ChoraleModel": "mlmusic.models.transformer",
+    "Committee": "mlmusic.models.transformer",
     "MelodyGenerator": "mlmusic.models.gan",
     "MelodyModel": "mlmusic.models.rnn",
     "MelodyVAE": "mlmusic.models.vae",
+    "Transformer": "mlmusic.models.transformer",
 }
 """Where each class is that a card may name. A card can't name a module: whoever made it could
 otherwise have any code run."""
@@ -93,13 +97,20 @@ def load(name: str | Path) -> nn.Module:
         tensors = safetensors.torch.load(data)
     except safetensors.SafetensorError as error:
         raise ValueError(f"{path} is no safetensors file: {error}") from None
-    model = _build(found, path)
+    tensors, model = unpack(tensors), _build(found, path)
     _check_shapes(tensors, model, path)
     model.load_state_dict(tensors)
     return model.eval()
 
 
-def save(model: nn.Module, name: str, card: Card, *, path: str | Path | None = None) -> Card:
+def save(
+    model: nn.Module,
+    name: str,
+    card: Card,
+    *,
+    path: str | Path | None = None,
+    bits: int = 32,
+) -> Card:
     """Write a model's weights and their card.
 
     Parameters
@@ -113,6 +124,9 @@ def save(model: nn.Module, name: str, card: Card, *, path: str | Path | None = N
     path : str or Path, optional
         A file ending in ``.safetensors``; the card goes beside it. By default the weights become
         one of `names()`.
+    bits : {32, 16, 8}
+        Room for each number, see `mlmusic.weights.packing`. `load` gives back 32, but rounded:
+        scores on the card should be those of the rounded weights.
 
     Returns
     -------
@@ -129,11 +143,12 @@ def save(model: nn.Module, name: str, card: Card, *, path: str | Path | None = N
     """
     path = FOLDER / f"{checked_name(name)}.safetensors" if path is None else checked_path(path)
     tensors = {key: value.detach().cpu().clone() for key, value in model.state_dict().items()}
-    for key, value in tensors.items():
-        tensors[key] = value.contiguous()
+    packed = pack(tensors, bits)
+    for key, value in packed.items():
+        packed[key] = value.contiguous()
         if value.is_floating_point() and not value.isfinite().all():
             raise ValueError(f"{name}: the weight {key} isn't finite: has training failed?")
-    data = safetensors.torch.save(tensors)
+    data = safetensors.torch.save(packed)
     if len(data) > MAX_BYTES:
         raise ValueError(
             f"{name} takes {len(data):,} bytes, and weights may take {MAX_BYTES:,}: train a"
@@ -152,7 +167,7 @@ def save(model: nn.Module, name: str, card: Card, *, path: str | Path | None = N
     again = _build(card, path)  # now, and not when somebody loads it, it's time to complain
     if type(again) is not type(model):
         raise ValueError(f"{type(model)} isn't the {card.model} of {type(again).__module__}")
-    _check_shapes(tensors, again, path)
+    _check_shapes(unpack(packed), again, path)
     path.parent.mkdir(exist_ok=True)
     card.write(path.with_suffix(".json"))
     path.write_bytes(data)

@@ -12,6 +12,10 @@ WRONG = {
     "answer-2": [
         (
             "def forger_loss(scores): return -nn.functional.softplus(scores).mean()",
+            "that is the minimax loss",
+        ),
+        (
+            "def forger_loss(scores): return torch.log(torch.sigmoid(scores)).mean()",
             "turn the sign",
         ),
         (
@@ -32,6 +36,41 @@ def penalty(W, v, x, target):  # the sum over the batch
     slopes = (v * (1 - np.tanh(x @ W.T) ** 2)) @ W
     return ((np.linalg.norm(slopes, axis=1) - target) ** 2).sum()""",
             "take the mean",
+        ),
+        (
+            """
+def penalty(W, v, x, target):  # the norm of the whole array
+    slopes = (v * (1 - np.tanh(x @ W.T) ** 2)) @ W
+    return ((np.linalg.norm(slopes) - target) ** 2).mean()""",
+            "axis=1, then the mean",
+        ),
+        (
+            """
+def penalty(W, v, x, target):  # leaves v out
+    slopes = (1 - np.tanh(x @ W.T) ** 2) @ W
+    return ((np.linalg.norm(slopes, axis=1) - target) ** 2).mean()""",
+            "has v been left out",
+        ),
+        (
+            """
+def penalty(W, v, x, target):  # W the wrong way round, everywhere
+    slopes = (v * (1 - np.tanh(x @ W) ** 2)) @ W.T
+    return ((np.linalg.norm(slopes, axis=1) - target) ** 2).mean()""",
+            "is W the wrong way round",
+        ),
+        (
+            """
+def penalty(W, v, x, target):  # W the wrong way round, in the sum only
+    slopes = (v * (1 - np.tanh(x @ W.T) ** 2)) @ W.T
+    return ((np.linalg.norm(slopes, axis=1) - target) ** 2).mean()""",
+            "is W the wrong way round",
+        ),
+        (
+            """
+def penalty(W, v, x, target):  # W the wrong way round, in the score only
+    slopes = (v * (1 - np.tanh(x @ W) ** 2)) @ W
+    return ((np.linalg.norm(slopes, axis=1) - target) ** 2).mean()""",
+            "a side of W is taken for another",
         ),
         (
             """

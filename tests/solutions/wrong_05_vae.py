@@ -26,7 +26,7 @@ def price(mean, variance):  # takes the second argument for σ
             """
 def price(mean, variance):  # takes the second argument for ln σ²
     return 0.5 * (mean**2 + np.exp(variance) - 1 - variance).sum()""",
-            "costs nothing",
+            "not its logarithm",
         ),
         (
             """
@@ -150,6 +150,26 @@ def swung(row):  # doesn't look at the first symbol
         ),
         (
             """
+def swung(row):  # only notes make a pair
+    quarters = np.array(row).reshape(-1, 4)
+    even = (quarters[:, 0] > 1) & (quarters[:, 1] == 0)
+    even &= (quarters[:, 2] > 1) & (quarters[:, 3] == 0)
+    quarters[even, 3], quarters[even, 2] = quarters[even, 2], 0
+    return quarters.ravel()""",
+            "the note comes later",
+        ),
+        (
+            """
+def swung(row):  # moves rests, too
+    quarters = np.array(row).reshape(-1, 4)
+    even = (quarters[:, 0] > 0) & (quarters[:, 1] == 0)
+    even &= (quarters[:, 2] > 0) & (quarters[:, 3] == 0)
+    quarters[even, 3], quarters[even, 2] = quarters[even, 2], 0
+    return quarters.ravel()""",
+            "only a note may come second",
+        ),
+        (
+            """
 def swung(row):  # in place
     quarters = row.reshape(-1, 4)
     even = (quarters[:, 0] > 0) & (quarters[:, 1] == 0)
@@ -183,7 +203,7 @@ def swung(row):  # leaves out the second bar
         (
             """
 def loss_mended(logits, x, mean, log_variance):  # as it was
-    return loss_of(logits, x, mean, log_variance)""",
+    return sum(terms_of(logits, x, mean, log_variance))""",
             "in BOTH terms",
         ),
         (
