@@ -41,6 +41,11 @@ def lastfm(path: str | Path) -> Plays:
     fusion in recommender systems (HetRec 2011)", *RecSys*, 2011.
     """
     path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"there is no file {path}: user_artists.dat is in hetrec2011-lastfm-2k.zip, "
+            "at https://grouplens.org/datasets/hetrec-2011/"
+        )
     with path.open(encoding="utf-8", errors="replace") as file:
         lines = file.read().splitlines()
     if not lines or tuple(lines[0].lstrip("\ufeff").rstrip("\t ").split("\t")) != HEADER:

@@ -50,7 +50,7 @@ def test_damaged_files_are_refused_with_the_line(tmp_path, text, message):
 
 
 def test_no_file(tmp_path):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"there is no file .*nothing.dat: user_artists"):
         datasets.lastfm(tmp_path / "nothing.dat")
 
 

@@ -1,8 +1,11 @@
 """The report that `mlmusic evaluate recommend` prints."""
 
+import json
+
 import numpy as np
 import pytest
 
+from mlmusic.cli import main
 from mlmusic.metrics import ranking
 from mlmusic.models.recommend import EASE
 from mlmusic.models.recommend.report import METHODS, report
@@ -38,3 +41,43 @@ def test_what_is_set_aside_is_not_recommended():
 def test_nothing_to_hide():
     with pytest.raises(ValueError, match="no user has a relevant item"):
         report(Plays.from_rows([("a", "x", 1), ("b", "y", 1)]), progress=False)
+
+
+@pytest.fixture
+def file(tmp_path):
+    plays = clubs(40)
+    rows = zip(plays.user.tolist(), plays.item.tolist(), plays.count.tolist(), strict=True)
+    path = tmp_path / "user_artists.dat"
+    lines = ["userID\tartistID\tweight", *(f"{u}\t{i}\t{c:.0f}" for u, i, c in rows)]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return str(path)
+
+
+def test_the_command(file, capsys):
+    assert main(["evaluate", "recommend", "--lastfm", file, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {metric: list(values) for metric, values in found.items()} == {
+        "recall@20": list(METHODS), "ndcg@10": list(METHODS)
+    }  # fmt: skip
+    assert main(["evaluate", "recommend", "--lastfm", file]) == 0
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head.split() == list(found)
+    for row in rows:
+        name, recall, ndcg = row.split()
+        assert float(recall) == pytest.approx(found["recall@20"][name], abs=1e-4)
+        assert float(ndcg) == pytest.approx(found["ndcg@10"][name], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["recommend"], "which plays? mlmusic evaluate recommend --lastfm FILE"),
+        (["recommend", "--lastfm", "gone.dat"], "there is no file gone.dat"),
+        (["recommend", "--lastfm", "x", "--data", "jsb"], "leave out --data"),
+        (["rnn/gru", "--lastfm", "x"], "--lastfm is for: mlmusic evaluate recommend"),
+    ],
+)
+def test_the_command_refuses_in_one_line(arguments, message, capsys):
+    assert main(["evaluate", *arguments]) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and message in err and err.count("\n") == 1
