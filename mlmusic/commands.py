@@ -52,7 +52,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     )
     evaluate.add_argument("--data", help="score it on these data alone, such as jsb or chorales")
     evaluate.add_argument(
-        "--split", choices=["train", "valid", "test"], default="valid", help="(default: valid)"
+        "--split", choices=["train", "valid", "test"], help="of these data (default: valid)"
     )
     evaluate.add_argument(
         "--lastfm",
@@ -175,12 +175,14 @@ def _evaluate(options: argparse.Namespace) -> int:
     if options.data is not None:
         if not hasattr(recipe, "evaluate_on"):
             raise ValueError(f"{card.name} is scored on its own data alone: leave out --data")
-        found = recipe.evaluate_on(weights.load(name), options.data, options.split)
+        found = recipe.evaluate_on(weights.load(name), options.data, options.split or "valid")
         if options.json:
             print(json.dumps(found))
         else:
             print("\n".join(f"{key:<14} {value}" for key, value in found.items()))
         return 0
+    if options.split is not None:
+        raise ValueError("--split is of the data that --data names")
     scores = recipe.evaluate(weights.load(name))
     if options.json:
         print(json.dumps(scores))

@@ -109,14 +109,11 @@ class Way:
         The same for the largest step on the way.
     detour : float
         All steps added up, over ``distance``: 1 if nothing changes to and fro.
-    towards : float
-        Share of the steps after which the way is no farther from its end than before.
     """
 
     distance: float
     largest: float
     detour: float
-    towards: float
 
 
 def way(windows: ArrayLike) -> Way:
@@ -131,15 +128,14 @@ def way(windows: ArrayLike) -> Way:
     if windows.ndim != 2 or len(windows) < 2:
         raise ValueError(f"a way needs two windows at least, (n, steps), not {windows.shape}")
     sounds = sounding(windows)
-    left = (sounds != sounds[-1]).mean(axis=1)  # how far it still is
+    distance = (sounds[0] != sounds[-1]).mean()
     steps = (sounds[1:] != sounds[:-1]).mean(axis=1)
-    if left[0] == 0:
+    if distance == 0:
         raise ValueError("both ends sound the same: there is no way to measure")
     return Way(
-        distance=float(left[0]),
+        distance=float(distance),
         largest=float(steps.max()),
-        detour=float(steps.sum() / left[0]),
-        towards=float((np.diff(left) <= 1e-9).mean()),
+        detour=float(steps.sum() / distance),
     )
 
 

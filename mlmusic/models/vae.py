@@ -9,7 +9,6 @@ of symbols as `mlmusic.windows` has them; likelihoods and divergences are in nat
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -66,12 +65,6 @@ def kl_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
             f"mean {tuple(mean.shape)} and log_variance {tuple(log_variance.shape)} differ in shape"
         )
     return 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance)
-
-
-def log_normal(z: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Log-density of independent normal distributions, summed over the last axis, in nats."""
-    squares = (z - mean) ** 2 / log_variance.exp()
-    return -0.5 * (math.log(2 * math.pi) + log_variance + squares).sum(dim=-1)
 
 
 def reconstruction(logits: Tensor, symbols: Tensor) -> Tensor:

@@ -24,7 +24,10 @@ from mlmusic.models.transformer.windows import Windows, note_loss
 from mlmusic.models.transformer.writing import write
 from mlmusic.trainer import Trainer
 
-DATA = "the train split of datasets.jsb(), as published: 229 chorales"
+DATA = (
+    "the train split of datasets.jsb(), as published: 229 chorales. Of the course's chorales in the"
+    ' split "jsb", 2 of 74 test and 4 of 67 validation pieces stand in it, too'
+)
 LICENCE = (
     "MIT; trained on chorales that are in the public domain, from a repository that states no"
     " licence: see datasets/jsb/README.md"

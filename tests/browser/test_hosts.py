@@ -63,6 +63,11 @@ class Page:
     def js(self, script: str, *arguments):
         return self.driver.execute_script(script, *arguments)
 
+    def said(self, widget: int = 0) -> str:
+        """Return what a widget announces to screen readers."""
+        regions = ".widget-html [role=status][aria-live]"
+        return self.driver.find_elements(By.CSS_SELECTOR, regions)[widget].text
+
     def players(self) -> list:
         return self.driver.find_elements(By.CSS_SELECTOR, ".mlmusic-on")
 

@@ -24,10 +24,6 @@ def page(driver, server):
     return open_and_run(driver, server, "lab", CELLS, players=1)
 
 
-def said(page) -> str:
-    return page.driver.find_element(By.CSS_SELECTOR, "[role=status][aria-live]").text
-
-
 def key(page, name: str):
     """Return the key with a name; a screen reader reads the same."""
     buttons = page.driver.find_elements(By.CSS_SELECTOR, "button.jupyter-button")
@@ -40,14 +36,14 @@ def answered(page, start: str) -> bool:
 
 
 def test_clicked_and_pressed(page):
-    wait(lambda: said(page) == "4 of 4 notes: D5 B4 G4 A4", "what the program played")
+    wait(lambda: page.said() == "4 of 4 notes: D5 B4 G4 A4", "what the program played")
     key(page, "E4").click()
-    wait(lambda: said(page) == "1 of 4 notes: E4", "a new phrase")
+    wait(lambda: page.said() == "1 of 4 notes: E4", "a new phrase")
     names = [b.text for b in page.driver.find_elements(By.CSS_SELECTOR, "button.jupyter-button")]
     sharp = next(name for name in names if name.startswith("F") and len(name) == 3)
     for name in (sharp, "A4"):
         key(page, name).send_keys(Keys.ENTER)
-    wait(lambda: said(page).startswith("3 of 4 notes"), "two keys by the Enter key")
+    wait(lambda: page.said().startswith("3 of 4 notes"), "two keys by the Enter key")
     key(page, "D5").send_keys(Keys.SPACE)
     wait(lambda: answered(page, "E4"), "the answer to four notes")
 
@@ -55,8 +51,8 @@ def test_clicked_and_pressed(page):
 def test_typed(page):
     line = page.driver.find_element(By.CSS_SELECTOR, "input[placeholder='D4 F#4 A4 D5']")
     line.send_keys("H4" + Keys.ENTER)
-    wait(lambda: said(page).startswith("'H4' isn't a note"), "a word of help")
+    wait(lambda: page.said().startswith("'H4' isn't a note"), "a word of help")
     line.clear()
     line.send_keys("C4 E G C5" + Keys.ENTER)
-    wait(lambda: said(page) == "4 of 4 notes: C4 E4 G4 C5", "the typed notes")
+    wait(lambda: page.said() == "4 of 4 notes: C4 E4 G4 C5", "the typed notes")
     wait(lambda: answered(page, "C4"), "the answer to what was typed")

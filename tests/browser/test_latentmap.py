@@ -26,10 +26,6 @@ def page(driver, server):
     return open_and_run(driver, server, "lab", CELLS, players=1)
 
 
-def said(page) -> str:
-    return page.driver.find_element(By.CSS_SELECTOR, "[role=status][aria-live]").text
-
-
 def button(page, row: int, column: int):
     """Return the button of a point, from 1; its tooltip is its name."""
     start = f"row {row}, column {column}:"
@@ -50,23 +46,23 @@ def sound(page) -> str:
 
 
 def test_a_click_gives_another_sound(page):
-    wait(lambda: said(page).startswith("Row 1, column 1."), "the first place")
+    wait(lambda: page.said().startswith("Row 1, column 1."), "the first place")
     before = sound(page)
     button(page, 3, 2).click()
-    wait(lambda: said(page).startswith("Row 3, column 2."), "the place in words")
+    wait(lambda: page.said().startswith("Row 3, column 2."), "the place in words")
     wait(lambda: sound(page) != before, "another sound")
 
 
 def test_enter_on_a_button(page):
     before = sound(page)
     button(page, 2, 4).send_keys(Keys.ENTER)
-    wait(lambda: said(page).startswith("Row 2, column 4."), "the place in words")
+    wait(lambda: page.said().startswith("Row 2, column 4."), "the place in words")
     wait(lambda: sound(page) != before, "another sound")
 
 
 def test_arrow_keys_walk(page):
     button(page, 1, 1).click()
-    wait(lambda: said(page).startswith("Row 1, column 1."), "the first place")
+    wait(lambda: page.said().startswith("Row 1, column 1."), "the first place")
     heard = [sound(page)]
     for name, key, place in (
         ("across", Keys.ARROW_RIGHT, "Row 1, column 2."),
@@ -75,7 +71,7 @@ def test_arrow_keys_walk(page):
         ("across", Keys.ARROW_LEFT, "Row 2, column 2."),
     ):
         handle(page, name).send_keys(key)
-        wait(lambda place=place: said(page).startswith(place), place)
+        wait(lambda place=place: page.said().startswith(place), place)
         wait(lambda: sound(page) != heard[-1], "another sound")
         heard.append(sound(page))
     assert len(set(heard)) == 5

@@ -34,11 +34,6 @@ def page(driver, server, files):
     return open_and_run(driver, server, "lab", CELLS, players=2)
 
 
-def said(page, test: int) -> str:
-    found = page.driver.find_elements(By.CSS_SELECTOR, ".widget-html [role=status][aria-live]")
-    return found[test].text
-
-
 def button(page, name: str):
     """Return the button with a name; a screen reader reads the same."""
     name = f"My answer: {name}" if name in ("A", "B") else name
@@ -59,16 +54,16 @@ def rows(path) -> list[dict]:
 
 
 def test_answered_by_mouse_and_keyboard(page, files):
-    assert said(page, HIGHER) == "Pair 1 of 3: listen, then answer."
+    assert page.said(HIGHER) == "Pair 1 of 3: listen, then answer."
     assert not (files / "higher.csv").exists()
     first = higher(page)
     button(page, first).click()
-    wait(lambda: said(page, HIGHER) == "Pair 2 of 3: listen, then answer.", "the second pair")
+    wait(lambda: page.said(HIGHER) == "Pair 2 of 3: listen, then answer.", "the second pair")
     wait(lambda: "pair 2 of 3" in page.players()[HIGHER].text, "its clips")
     assert [row["right"] for row in rows(files / "higher.csv")] == ["1"]
 
     button(page, higher(page)).send_keys(Keys.ENTER)
-    wait(lambda: said(page, HIGHER) == "Pair 3 of 3: listen, then answer.", "the third pair")
+    wait(lambda: page.said(HIGHER) == "Pair 3 of 3: listen, then answer.", "the third pair")
     wait(lambda: "pair 3 of 3" in page.players()[HIGHER].text, "its clips")
 
     wrong = {"A": "B", "B": "A"}[higher(page)]
@@ -78,9 +73,9 @@ def test_answered_by_mouse_and_keyboard(page, files):
     # Tab goes from one to the other.
     assert page.driver.switch_to.active_element.text == f"My answer: {wrong}"
     ActionChains(page.driver).send_keys(Keys.SPACE).perform()
-    wait(lambda: said(page, HIGHER).startswith("Done. 2 of 3 right: 67%"), "the sum")
+    wait(lambda: page.said(HIGHER).startswith("Done. 2 of 3 right: 67%"), "the sum")
     truth = {"A": "B", "B": "A"}[wrong]
-    assert f"Pair 3: {truth}; you said {wrong}" in said(page, HIGHER)
+    assert f"Pair 3: {truth}; you said {wrong}" in page.said(HIGHER)
     assert not button(page, "A").is_enabled() and not button(page, "B").is_enabled()
 
     found = rows(files / "higher.csv")
@@ -88,14 +83,14 @@ def test_answered_by_mouse_and_keyboard(page, files):
     assert [row["right"] for row in found] == ["1", "1", "0"]
     assert sorted(row["pair"] for row in found) == ["0", "1", "2"]
     assert {row["question"] for row in found} == {"Which one is higher?"}
-    assert str(summary(files / "higher.csv")) in said(page, HIGHER)
+    assert str(summary(files / "higher.csv")) in page.said(HIGHER)
 
 
 def test_a_third_clip(page, files):
     """In A/B/X the three pictures tell a deaf listener, and the buttons say what they mean."""
-    assert said(page, SAME) == "Pair 1 of 1: listen, then answer."
+    assert page.said(SAME) == "Pair 1 of 1: listen, then answer."
     button(page, "X is A").send_keys(Keys.ENTER)
-    wait(lambda: said(page, SAME).startswith("Done."), "the sum")
+    wait(lambda: page.said(SAME).startswith("Done."), "the sum")
     (row,) = rows(files / "same.csv")
     assert row["right"] == str(int(row["shown"] == "1"))
 

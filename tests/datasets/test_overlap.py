@@ -15,6 +15,7 @@ import pytest
 
 from mlmusic import datasets
 from mlmusic.datasets import download
+from tests.datasets.test_chorales import sounding
 
 TABLE = Path(__file__).with_name("jsb_held_out.npy")
 KEPT = 48
@@ -42,15 +43,6 @@ def sketch(pitches):
 def published(path):
     content = json.loads(path.read_bytes())
     return [np.array(steps).T for split in ("valid", "test") for steps in content[split]]
-
-
-def sounding(score):
-    """Pitches on every sixteenth, shape (4, steps)."""
-    times = np.arange(0, score.duration, 0.25)
-    pitches = np.full((4, len(times)), -1)
-    for onset, duration, pitch, _, voice in score.notes.tolist():
-        pitches[voice, (times >= onset) & (times < onset + duration)] = pitch
-    return pitches
 
 
 def shares(scores):

@@ -136,6 +136,7 @@ def test_an_interrupted_command_goes_on(tiny, tmp_path, capsys, monkeypatch):
         (["train", "rnn/gru", "--device", "cpu"], "the recipe rnn/gru takes no --device"),
         (["train", "transformer", "--device", "abacus"], "there is no device 'abacus' here"),
         (["evaluate", "rnn/gru", "--data", "jsb"], "rnn/gru is scored on its own data alone"),
+        (["evaluate", "rnn/gru", "--split", "test"], "--split is of the data that --data names"),
     ],
 )
 def test_refusals_in_one_line(tiny, capsys, arguments, message):
