@@ -120,6 +120,15 @@ def split_at(user, item, day, moment):  # row numbers
     return np.flatnonzero(day <= moment), np.flatnonzero(day > moment)""",
             "True or False for each",
         ),
+        (
+            """
+def split_at(user, item, day, moment):  # leaves out later meetings in the future, too
+    met = [
+        any((user == user[r]) & (item == item[r]) & (day < day[r])) for r in range(len(day))
+    ]
+    return day <= moment, (day > moment) & ~np.array(met)""",
+            "both rows are for the test",
+        ),
     ],
     "answer-4": [
         (

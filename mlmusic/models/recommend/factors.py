@@ -141,6 +141,11 @@ class BPR(Recommender):
     seed : int
     progress : bool
         Show a progress bar.
+
+    Attributes
+    ----------
+    losses : list of float
+        The mean loss of each epoch.
     """
 
     def __init__(
@@ -210,7 +215,9 @@ class BPR(Recommender):
         item = torch.from_numpy(history.indices.astype(np.int64))
         learned = [tensor.requires_grad_(True) for tensor in (users, vectors, bias)]
         optimizer = torch.optim.Adam(learned, self.rate)
+        self.losses: list[float] = []
         for _ in tqdm(range(self.epochs), "BPR", unit="epoch", disable=not self.progress):
+            total = 0.0
             for batch in torch.randperm(len(user), generator=generator).split(size):
                 u, i = users[user[batch]], item[batch]
                 j = torch.randint(len(vectors), i.shape, generator=generator)
@@ -220,6 +227,8 @@ class BPR(Recommender):
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
+                total += loss.item() * len(batch)
+            self.losses.append(total / len(user))
 
 
 def _in_chunks(table: csr_matrix, size: int) -> Iterator[csr_matrix]:

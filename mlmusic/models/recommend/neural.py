@@ -39,6 +39,11 @@ class TwoTower(Recommender):
         Of the training with Adam.
     progress : bool
         Show a progress bar.
+
+    Attributes
+    ----------
+    losses : list of float
+        The mean loss of each epoch.
     """
 
     def __init__(
@@ -136,6 +141,11 @@ class SASRec(Recommender):
         Of the training with Adam.
     progress : bool
         Show a progress bar.
+
+    Attributes
+    ----------
+    losses : list of float
+        The mean loss of each epoch.
     """
 
     weight = "order"
@@ -257,13 +267,17 @@ def _train(
         epochs = tqdm(
             range(model.epochs), type(model).__name__, unit="epoch", disable=not model.progress
         )
+        model.losses = []
         for epoch in epochs:
+            values = []
             for batch in _shuffled(users, size, model.seed + epoch):
                 optimizer.zero_grad()
                 value = loss(batch)
                 value.backward()
                 optimizer.step()
-            epochs.set_postfix_str(f"loss {value.item():.3f}")
+                values.append(value.item())
+            model.losses.append(float(np.mean(values)))
+            epochs.set_postfix_str(f"loss {model.losses[-1]:.3f}")
         network.eval()
 
 

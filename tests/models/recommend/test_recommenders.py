@@ -104,6 +104,19 @@ def test_an_empty_history_is_served_by_popularity(fitted, plays, name):
 
 
 @pytest.mark.parametrize("name", METHODS)
+def test_a_tune_that_nobody_has_played(plays, monkeypatch, name):
+    """It's scored by all, and recommended only by what listens."""
+    monkeypatch.setitem(globals(), "FEATURES", np.vstack([FEATURES, FEATURES[3]]))
+    new = Plays(plays.user, plays.item, plays.count, plays.users, range(ITEMS + 1), plays.time)
+    model = METHODS[name]().fit(new)
+    assert np.isfinite(model.score(model.history)).all()
+    if name == "content":
+        assert model.recommend_to([3], 1) == [ITEMS]
+    elif name == "ease" or name.split()[0] in ("popularity", "user-knn", "item-knn"):
+        assert not model.score(model.history)[:, ITEMS].any()
+
+
+@pytest.mark.parametrize("name", METHODS)
 def test_a_list_longer_than_the_catalogue_ends(fitted, plays, name):
     model = fitted[name]
     seen = plays.matrix()[4].indices
@@ -337,6 +350,13 @@ def test_weighing_counts_matters(plays):
         Plays(plays.user, plays.item, loud, plays.users, plays.items)
     )
     assert not np.allclose(once.score(once.history)[0], often.score(often.history)[0], atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["bpr", "two towers", "sasrec"])
+def test_what_descends_keeps_its_losses(fitted, name):
+    losses = fitted[name].losses
+    assert len(losses) == fitted[name].epochs
+    assert np.isfinite(losses).all() and losses[-1] < losses[0]
 
 
 def test_sasrec_looks_at_the_order():
