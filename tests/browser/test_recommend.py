@@ -29,7 +29,7 @@ scores = [
 ]
 popularity = known_by = plays.popularity()
 by_fame = np.argsort(-popularity, kind="stable")
-models, free = {"EASE": EASE().fit(plays)}, 1.0
+models, mild = {"EASE": EASE().fit(plays)}, 1.0
 
 
 def clip(item, bars=8):

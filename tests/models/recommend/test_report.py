@@ -7,7 +7,8 @@ import pytest
 
 from mlmusic.cli import main
 from mlmusic.metrics import ranking
-from mlmusic.models.recommend import EASE
+from mlmusic.models.recommend import EASE, Random
+from mlmusic.models.recommend import report as module
 from mlmusic.models.recommend.report import METHODS, report
 from mlmusic.plays import Plays, hold_out
 from tests.models.recommend.test_recommenders import ITEMS, clubs
@@ -23,10 +24,23 @@ def test_all_methods_on_both_splits():
     assert found == report(plays, progress=False)
     # Recall of lists of 20 among 30 items, computed again.
     train, test = hold_out(plays, 0.2, 0)
-    lists = EASE().fit(train).recommend_all(20)
-    assert found["recall@20"]["ease"] == pytest.approx(
-        ranking.mean(ranking.recall(lists, [row.indices for row in test.matrix()]))
-    )
+    learn, tune = hold_out(train, 1 / 8, 0)
+    settings = [make() for make in METHODS["ease"]]
+    best = settings[np.argmax([recall(model.fit(learn), tune) for model in settings])]
+    assert found["recall@20"]["ease"] == pytest.approx(recall(best.fit(train), test))
+
+
+def recall(model, test):
+    hidden = [row.indices for row in test.matrix()]
+    return ranking.mean(ranking.recall(model.recommend_all(20), hidden))
+
+
+def test_settings_are_chosen_on_validation(monkeypatch):
+    plays = clubs(80)
+    monkeypatch.setattr(module, "METHODS", {"one": (Random, EASE), "other": (EASE, Random)})
+    found = report(plays, progress=False)
+    monkeypatch.setattr(module, "METHODS", {"one": (EASE,), "other": (EASE,)})
+    assert found == report(plays, progress=False)
 
 
 def test_what_is_set_aside_is_not_recommended():
