@@ -40,9 +40,12 @@ def run() -> list[dict]:
     """Measure both on the same simulated plays, one thread, in turns."""
     scores = [*datasets.tunes().all, *datasets.folksongs().all]
     items, features = [score.meta["source"] for score in scores], tune_features(scores)
-    began = time.process_time()
-    plays = simulate(items, features, seed=0).plays
-    simulated = (time.process_time() - began) / len(plays) * 100_000
+    costs = []
+    for _ in range(3):
+        began = time.process_time()
+        plays = simulate(items, features, seed=0).plays
+        costs.append(time.process_time() - began)
+    simulated = min(costs) / len(plays) * 100_000
     train, test = hold_out(plays, 0.2, seed=0)
     hidden = [row.indices for row in test.matrix()]
     rows = []
