@@ -70,18 +70,26 @@ def sound(page) -> str:
 def listed(page) -> list[str]:
     """Read the list: the tune that plays from the status, the others from the player's title."""
     first = re.match(r"For you: (Tune \d+)\.", page.said()).group(1)
-    then = re.search(r"Then: (Tune \d+(?:, Tune \d+)*)", page.players()[1].text).group(1)
+    player = page.players()[1]
+    # The player is put in place a moment after the status.
+    assert re.match(rf"{first}\b", page.part(player, ".mlm-page img").get_attribute("alt"))
+    then = re.search(r"Then: (Tune \d+(?:, Tune \d+)*)", player.text).group(1)
     return [first, *then.split(", ")]
 
 
 def settled(page, condition, what: str) -> list[str]:
     """Wait until status and player agree on a list that fulfils the condition; return it."""
-    wait(lambda: len(set(listed(page))) == 5 and condition(listed(page)), what)
-    return listed(page)
+
+    def now():
+        tunes = listed(page)
+        return len(set(tunes)) == 5 and condition(tunes) and tunes
+
+    return wait(now, what)
 
 
 def test_ticks_change_the_list(page):
-    before, heard = settled(page, lambda now: True, "the first list"), sound(page)
+    before = settled(page, lambda now: True, "the first list")
+    heard = wait(lambda: sound(page), "its sound")
     assert [tick.is_selected() for tick in ticks(page)] == [True] * 5 + [False] * 4
     for tick in ticks(page):  # the other four
         page.js("arguments[0].click()", tick)
@@ -91,13 +99,13 @@ def test_ticks_change_the_list(page):
     for tick in ticks(page):
         page.js("arguments[0].click()", tick)
     settled(page, lambda now: now == before, "the first list again")
-    offered = page.players()[0].text
+    offered = wait(lambda: page.players()[0].text, "the tunes on offer")
     assert not any(re.search(rf"{tune}\b", offered) for tune in {*before, *after})
 
 
 def test_yes_no_and_back(page):
     start = settled(page, lambda now: True, "a list")
-    assert page.said() == f"For you: {start[0]}. You said: nothing yet."
+    wait(lambda: page.said() == f"For you: {start[0]}. You said: nothing yet.", "the status")
     button(page, "yes, more like it").click()
     wait(lambda: page.said().endswith(f"You said: yes to {start[0]}."), "the yes in words")
     liked = settled(page, lambda now: start[0] not in now, "a list without what was answered")
