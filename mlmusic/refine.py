@@ -50,7 +50,8 @@ def marked_steps(score: Score, marked: ArrayLike, steps_per_quarter: int = 4) ->
         )
     steps = int(np.rint(score.duration * steps_per_quarter))
     onsets = np.arange(steps) / steps_per_quarter
-    return marked[:, np.searchsorted(lines, onsets + 1e-9, side="right") - 1]
+    bars = np.searchsorted(lines, onsets + 1e-9, side="right") - 1
+    return np.ascontiguousarray(marked[:, bars])
 
 
 class Refiner(ipywidgets.VBox):
