@@ -10,6 +10,7 @@ import numpy as np
 from IPython.display import display
 from numpy.typing import ArrayLike
 
+from mlmusic.audio import synthesize
 from mlmusic.describe import CHOIR, differences
 from mlmusic.partwriting import Remark, remarks
 from mlmusic.player import Player, play
@@ -18,6 +19,9 @@ from mlmusic.tokens.base import last_change
 
 MOST = 8
 """Largest number of bars, with a pickup: beyond, the boxes don't fit."""
+
+RATE = 11_025
+"""Samples per second of what is heard: more of them take longer than an answer should."""
 
 Fill = Callable[[Score, np.ndarray, float, int], Score]
 
@@ -50,7 +54,8 @@ def marked_steps(score: Score, marked: ArrayLike, steps_per_quarter: int = 4) ->
         )
     steps = int(np.rint(score.duration * steps_per_quarter))
     onsets = np.arange(steps) / steps_per_quarter
-    return marked[:, np.searchsorted(lines, onsets + 1e-9, side="right") - 1]
+    bars = np.searchsorted(lines, onsets + 1e-9, side="right") - 1
+    return np.ascontiguousarray(marked[:, bars])
 
 
 class Refiner(ipywidgets.VBox):
@@ -82,7 +87,8 @@ class Refiner(ipywidgets.VBox):
             raise ValueError(f"strength lies in 0–1, not {strength!r}")
         self._fill, self._seed, self.handle = fill, seed, None
         self._first = 0 if score.has_pickup else 1
-        self._past: list[tuple[Score, list[Remark]]] = [(score, remarks(score))]
+        self._past: list[tuple[Score, list[Remark], np.ndarray]] = []
+        self._add(score)
         self.boxes = [
             [self._box(f"{name} {bar + self._first}") for bar in range(self.bars)] for name in CHOIR
         ]
@@ -136,10 +142,11 @@ class Refiner(ipywidgets.VBox):
 
     def player(self) -> Player:
         """Return the player: before and after, or the score alone if nothing was changed yet."""
-        versions = {"now": self.score}
-        if len(self._past) > 1:
-            versions = {"before": self._past[-2][0], "after": self.score}
-        return play(versions, rate=16_000)
+        names = ("now",) if len(self._past) == 1 else ("before", "after")
+        scores, _, waves = zip(*self._past[-2:], strict=True)
+        player = play(dict(zip(names, scores, strict=True)), rate=RATE)
+        player._sounds = list(waves)  # one of the two was synthesised when it was new
+        return player
 
     def refine(self) -> None:
         """Write the marked bars anew, as a click on *Refine* does."""
@@ -155,8 +162,8 @@ class Refiner(ipywidgets.VBox):
             self._show(f"Nothing was changed: {error}.")
             return
         self._seed += 1  # pressed again, it's another try
-        self._past.append((after, remarks(after)))
-        was, now = (len(found) for _, found in self._past[-2:])
+        self._add(after)
+        was, now = (len(found) for _, found, _ in self._past[-2:])
         text = differences(before, after, "before")
         self._show(f"Refined. {text} Remarks: {was} before, {now} after.", update=True)
 
@@ -165,6 +172,9 @@ class Refiner(ipywidgets.VBox):
         if len(self._past) > 1:
             self._past.pop()
             self._show(f"Undone. Remarks: {len(self._past[-1][1])}.", update=True)
+
+    def _add(self, score: Score) -> None:
+        self._past.append((score, remarks(score), synthesize(score, RATE)))
 
     def _box(self, name: str) -> ipywidgets.Checkbox:
         return ipywidgets.Checkbox(
