@@ -59,7 +59,7 @@ def distribution(
     ValueError
         If a number is impossible, a logit is NaN, or nothing is allowed.
     """
-    if logits.ndim != 1 or torch.isnan(logits).any():
+    if logits.ndim != 1 or logits.sum().isnan():
         raise ValueError(f"logits must be one row of numbers, not {tuple(logits.shape)} or NaN")
     if not temperature >= 0:
         raise ValueError(f"temperature must be 0 or more, not {temperature!r}")
@@ -73,11 +73,12 @@ def distribution(
         if allowed.dtype != torch.bool or allowed.shape != logits.shape:
             raise ValueError(f"allowed must be {len(logits)} times True or False")
         logits = logits.masked_fill(~allowed, -torch.inf)
-    if torch.isneginf(logits).all():
+    if logits.max() == -torch.inf:
         raise ValueError("no token is allowed here: loosen the constraints")
     if temperature == 0:
         return nn.functional.one_hot(logits.argmax(), len(logits)).double()
-    logits = logits / temperature
+    if temperature != 1:
+        logits = logits / temperature
     if top_k is not None and top_k < len(logits):
         logits = logits.masked_fill(logits < logits.topk(top_k).values[-1], -torch.inf)
     found = logits.softmax(dim=0)
