@@ -31,8 +31,8 @@ from mlmusic.trainer import Trainer
 from mlmusic.weights.packing import pack, unpack
 
 DATA = (
-    "the train split of datasets.jsb(), as published: 229 chorales; the temperature of the votes and"
-    " the trust in echoes are fitted on its validation split. Of the course's chorales in the"
+    "the train split of datasets.jsb(), as published: 229 chorales; the temperature of the votes"
+    " and the trust in echoes are fitted on its validation split. Of the course's chorales in the"
     ' split "jsb", 2 of 74 test and 4 of 67 validation pieces stand in the train split, too'
 )
 LICENCE = (
