@@ -154,10 +154,11 @@ def generate(
                 found = distribution(
                     scores, temperature=temperature, top_k=top_k, nucleus=nucleus, allowed=mask
                 )
-                tokens.append(int(torch.multinomial(found, 1, generator=generator)))
+                drawn = torch.multinomial(found, 1, generator=generator)
+                tokens.append(int(drawn))
                 if tokens[-1] == stop:
                     break
-                new = torch.tensor([tokens[-1:]])
+                new = drawn[None]
     finally:
         if training:
             model.train()

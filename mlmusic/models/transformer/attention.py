@@ -222,10 +222,9 @@ class SelfAttention(nn.Module):
         return self.mix(y.transpose(1, 2).flatten(2)), cache
 
     def step(self, x: Tensor, cache: Cache, turn: Turns) -> tuple[Tensor, Cache]:
-        """Do what `forward` does for one step, with the angles of `Trunk.turn`."""
-        batch, _, width = x.shape
+        """Do what `forward` does for one step, (batch, width), with the angles of `Trunk.turn`."""
         parts = functional.linear(x, self.project.weight, self.project.bias)
-        parts = parts.view(batch, 1, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        parts = parts.view(len(x), 3, self.heads, 1, -1).transpose(0, 1)
         other = parts.roll(parts.shape[-1] // 2, -1)
         parts = torch.addcmul(parts * turn[0], other, turn[1])  # as `rotate` does
         cache, k, v = cache.append_pair(parts[1:])
@@ -270,15 +269,16 @@ class Block(nn.Module):
         return x + self.dropout(self.mlp(self.norm2(x))), cache
 
     def step(self, x: Tensor, cache: Cache, turn: Turns) -> tuple[Tensor, Cache]:
-        """Do what `forward` does in eval mode for one step, with the angles of `Trunk.turn`.
+        """Do what `forward` does in eval mode for one step, (batch, width).
 
-        A single step is little arithmetic, so that what it takes to call a layer counts: here none
-        is called, what they compute is.
+        A single step is little arithmetic, so that it counts what it takes to call a layer: here
+        none is called, what they compute is.
         """
         found, cache = self.attention.step(_normed(x, self.norm1), cache, turn)
         x = x + found
         first, _, last = self.mlp
-        y = functional.gelu(functional.linear(_normed(x, self.norm2), first.weight, first.bias))
+        y = functional.linear(_normed(x, self.norm2), first.weight, first.bias)
+        y = y * torch.special.ndtr(y)  # GELU by its definition: for so few numbers it's faster
         return x + functional.linear(y, last.weight, last.bias), cache
 
 
@@ -340,11 +340,11 @@ class Trunk(nn.Module):
         """Map (batch, time, width) to the same shape; with a cache a block, go on from there."""
         grown = []
         if caches is not None and x.shape[1] == 1 and not self.training:
-            turn = self.turn(caches[0].length, x)
+            turn, x = self.turn(caches[0].length, x), x[:, 0]
             for block, cache in zip(self.blocks, caches, strict=True):
                 x, cache = block.step(x, cache, turn)
                 grown.append(cache)
-            return _normed(x, self.norm), grown
+            return _normed(x, self.norm)[:, None], grown
         first = 0 if caches is None else caches[0].length
         turns = self.turns(first, first + x.shape[1], x.device)
         for i, block in enumerate(self.blocks):
