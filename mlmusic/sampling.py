@@ -6,6 +6,7 @@ returns logits (batch, time, vocabulary) and a state: n-grams, recurrent network
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -57,10 +58,10 @@ def distribution(
     Raises
     ------
     ValueError
-        If a number is impossible, a logit is NaN, or nothing is allowed.
+        If a number is impossible, a logit that is allowed is NaN, or nothing is allowed.
     """
-    if logits.ndim != 1 or logits.sum().isnan():
-        raise ValueError(f"logits must be one row of numbers, not {tuple(logits.shape)} or NaN")
+    if logits.ndim != 1:
+        raise ValueError(f"logits must be one row of numbers, not of shape {tuple(logits.shape)}")
     if not temperature >= 0:
         raise ValueError(f"temperature must be 0 or more, not {temperature!r}")
     if top_k is not None and not top_k >= 1:
@@ -73,7 +74,10 @@ def distribution(
         if allowed.dtype != torch.bool or allowed.shape != logits.shape:
             raise ValueError(f"allowed must be {len(logits)} times True or False")
         logits = logits.masked_fill(~allowed, -torch.inf)
-    if logits.max() == -torch.inf:
+    highest = float(logits.max())  # NaN if one of them is
+    if math.isnan(highest):
+        raise ValueError("logits must be one row of numbers, not NaN")
+    if highest == -math.inf:
         raise ValueError("no token is allowed here: loosen the constraints")
     if temperature == 0:
         return nn.functional.one_hot(logits.argmax(), len(logits)).double()

@@ -130,7 +130,8 @@ class Cache:
                 grown._memory[:, :, :, :first] = self._memory[:, :, :, :first]
         grown._memory.narrow(3, first, last - first).copy_(pair)
         grown._used[0] = last
-        return grown, *grown._memory.narrow(3, 0, last).unbind()
+        both = grown._memory.narrow(3, 0, last)
+        return grown, both[0], both[1]
 
 
 def _attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
