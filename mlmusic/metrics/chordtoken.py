@@ -31,7 +31,7 @@ QUALITIES = {
     "augmented": (0, 4, 8),
 }
 SETS = np.arange(4096)
-"""Sets of pitch classes: bit c is set where class c sounds. Each its own chord, the finest token."""
+"""All sets of pitch classes: bit c is set where class c sounds. As a token it is the finest."""
 
 
 class ChordNats(NamedTuple):

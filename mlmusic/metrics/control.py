@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -48,7 +49,7 @@ def kept_metre(score: Score, share: float = 0.75) -> str | None:
     """
     lines = score.bar_lines
     full: Counter[str] = Counter()
-    for first, last in zip(lines[:-1], lines[1:], strict=True):
+    for first, last in pairwise(lines):
         ruling = [entry for entry in score.metre if entry[0] <= first + 1e-9]
         if ruling:
             _, numerator, denominator = ruling[-1]

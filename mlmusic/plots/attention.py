@@ -24,8 +24,8 @@ def attention_on_score(
 ) -> Axes:
     """Draw the piano roll, and below it how much of a step's attention goes to each step before.
 
-    The longer a bar, the more attention; the three longest are numbered. An arrow stands where the
-    step is that looks back.
+    The longer a bar, the more attention; the three longest are numbered. A dashed line stands where
+    the step begins that looks back.
 
     Parameters
     ----------
@@ -109,14 +109,13 @@ def _draw(ax: Axes, weights: np.ndarray, step: int, steps_per_quarter: int) -> N
     now = step / steps_per_quarter
     ax.axvline(now, color=INK, lw=1.4, ls="--", zorder=3)
     ax.annotate(
-        "looks back",
+        "◂ looks back",
         (now, base + 0.55 * room),
-        xytext=(8, 0),
+        xytext=(3, 0),
         textcoords="offset points",
         va="center",
         fontsize=8,
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
-        arrowprops={"arrowstyle": "<-", "color": INK},
+        annotation_clip=False,
     )
     ax.set_ylim(base, high)
 

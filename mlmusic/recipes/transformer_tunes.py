@@ -42,10 +42,10 @@ VOCABULARY = ControlVocabulary(
 )
 """Chapter 03's tokens, and controls in front; length is in bars."""
 
-MODEL = {"width": 128, "layers": 3, "heads": 4, "dropout": 0.2, "context": 512}
-TRAINING = {"steps": 1500, "lr": 2e-3, "warmup": 100, "decay": 0.7, "average": 0.995}
-TRAINING |= {"weight_decay": 0.1}
-TUNES = 16
+MODEL = {"width": 128, "layers": 3, "heads": 4, "dropout": 0.1, "context": 512}
+TRAINING = {"steps": 5000, "lr": 2e-3, "warmup": 200, "decay": 0.8, "average": 0.998}
+TRAINING |= {"weight_decay": 0.1, "every": 500}
+TUNES = 4
 """How many make a batch; they are of like length."""
 
 FREE = 0.3

@@ -158,7 +158,7 @@ def rank_correlation(a: ArrayLike, b: ArrayLike) -> float:
 
 
 def _ranks(row: np.ndarray) -> np.ndarray:
-    """Number from the lowest to the highest; equals share the mean of their numbers."""
+    """Give the lowest rank 1 and so on; equals share the mean of their ranks."""
     _, which, count = np.unique(row, return_inverse=True, return_counts=True)
     return (np.cumsum(count) - (count - 1) / 2)[which]
 
