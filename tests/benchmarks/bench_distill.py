@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import torch
+from torch import nn
 
 from mlmusic import datasets, seed_everything, weights
 from mlmusic.metrics.likelihood import nats_per_note
@@ -14,11 +15,11 @@ from mlmusic.models.rnn import MelodyModel, count_parameters
 from mlmusic.recipes.rnn_gru import VOCABULARY, encoded
 from mlmusic.recipes.transformer_tunes import VOCABULARY as CONTROLLED
 from mlmusic.sampling import generate, generate_batch
-from mlmusic.streams import cosine_adam, padded
+from mlmusic.streams import Batch, cosine_adam, padded
 
 PREFIX = CONTROLLED.prefix()[:-1]  # all controls "any"; START comes with the tune
 STUDENT = {"kind": "gru", "embedding": 48, "hidden": 96, "dropout": 0.1}
-STEPS, SIZE, SEEDS, FEW = 160, 8, (0, 1), 200
+STEPS, SIZE, SEEDS, FEW = 120, 8, (0, 1), 200
 """Batches, and tunes in each; about two CPU minutes in all."""
 
 
@@ -34,44 +35,53 @@ def run() -> list[dict]:
     made = generate_batch(teacher, prompts, 250, stop=VOCABULARY.end, seed=0)
     more = [np.array(row[len(PREFIX) :]) for row in made]
     seconds = time.process_time() - began
-    rows = []
-    for what, data, other in (
-        (f"all {len(train)} tunes", train, train),
-        (f"{FEW} tunes", few, few),
-    ):
-        rows.append(_row(what, data, other, teacher, valid, 0.5))
-    rows.append(
-        _row(f"{FEW} tunes and {len(more)} that the teacher wrote", few, few + more, None, valid, 0)
-    )
-    rows[-1]["note"] += f", {seconds:.0f} CPU s to write them"
+    alone = {len(data): _students(data, None, 0, valid) for data in (train, few)}
+    whole, part = f"all {len(train)} tunes", f"{FEW} tunes"
+    rows = [
+        _row(whole, alone[len(train)], _students(train, teacher, 0.5, valid)),
+        _row(part, alone[FEW], _students(few, teacher, 0.5, valid)),
+        _row(
+            f"{part}, and {len(more)} that the teacher wrote",
+            alone[FEW],
+            _students(few + more, None, 0, valid),
+        ),
+    ]
+    rows[-1]["note"] += f", and {seconds:.0f} to write them"
     return [*rows, _speed(teacher)]
 
 
-def _row(what: str, data: list, other: list, teacher, valid: list, weight: float) -> dict:
-    alone, first = zip(*(_trained(data, None, 0, valid, seed) for seed in SEEDS), strict=True)
-    taught, second = zip(
-        *(_trained(other, teacher, weight, valid, seed) for seed in SEEDS), strict=True
-    )
-    spread = max(np.ptp(alone), np.ptp(taught))
+Students = list[tuple[float, float]]
+"""Nats per note on held-out tunes, and CPU seconds of training, one a seed."""
+
+
+def _students(data: list, teacher: nn.Module | None, weight: float, valid: list) -> Students:
+    return [_trained(data, teacher, weight, valid, seed) for seed in SEEDS]
+
+
+def _row(what: str, alone: Students, taught: Students) -> dict:
+    (theirs, before), (ours, now) = np.array(alone).T, np.array(taught).T
+    spread = max(np.ptp(ours), np.ptp(theirs))
     return {
         "row": f"distillation: {what}, against the same student alone",
-        "ours": f"{np.mean(taught):.3f}",
-        "peer": f"{np.mean(alone):.3f}",
-        "ratio": float(np.mean(alone) / np.mean(taught)),
+        "ours": f"{ours.mean():.3f}",
+        "peer": f"{theirs.mean():.3f}",
+        "ratio": float(theirs.mean() / ours.mean()),
         "note": f"nats per note, valid; {STEPS} batches of {SIZE}, mean of {len(SEEDS)} seeds that"
-        f" differ by up to {spread:.3f}; {np.mean(second):.0f} CPU s against {np.mean(first):.0f}",
+        f" differ by up to {spread:.3f}; {now.mean():.0f} CPU s against {before.mean():.0f}",
     }
 
 
-def _trained(data, teacher, weight: float, valid: list, seed: int) -> tuple[float, float]:
+def _trained(
+    data: list, teacher: nn.Module | None, weight: float, valid: list, seed: int
+) -> tuple[float, float]:
     """Nats per note on held-out tunes, and the CPU seconds of training."""
     began = time.process_time()
     seed_everything(seed)
     student = MelodyModel(VOCABULARY.size, **STUDENT)
     rng = np.random.default_rng(seed)
-    loss = taught_by(teacher or torch.nn.Identity(), prefix=PREFIX, weight=weight)
+    loss = taught_by(teacher or nn.Identity(), prefix=PREFIX, weight=weight)
     optimizer = cosine_adam(0.01, STEPS)(student.parameters())
-    batches: list = []
+    batches: list[Batch] = []
     for _ in range(STEPS):
         if not batches:
             drawn = [data[i] for i in rng.permutation(len(data))[: 40 * SIZE]]
@@ -79,13 +89,13 @@ def _trained(data, teacher, weight: float, valid: list, seed: int) -> tuple[floa
             rng.shuffle(batches)
         optimizer.zero_grad()
         loss(student, batches.pop()).backward()
-        torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(student.parameters(), 1.0)
         optimizer.step()
     seconds = time.process_time() - began
     return nats_per_note(student.eval(), valid, VOCABULARY), seconds
 
 
-def _speed(teacher) -> dict:
+def _speed(teacher: nn.Module) -> dict:
     student = MelodyModel(VOCABULARY.size, **STUDENT).eval()
     times = []
     for model, prompt in ((student, [VOCABULARY.start]), (teacher, CONTROLLED.prefix())):
