@@ -228,7 +228,7 @@ def written(
 
 
 def hit_rates(
-    model: nn.Module, judge: Judge, *, each: int = 20, seed: int = 0
+    model: nn.Module, judge: Judge, *, each: int = 20, seed: int = 0, **options: object
 ) -> dict[str, dict[str, float]]:
     """Ask for one control at a time, and judge by the notes what comes.
 
@@ -240,6 +240,8 @@ def hit_rates(
         How many tunes for each value in `ASKED`, and as many as for the largest control without
         any wish.
     seed : int
+    **options
+        As in `written`.
 
     Returns
     -------
@@ -249,12 +251,13 @@ def hit_rates(
         which the source says a value of `ASKED`, and the judge the same).
     """
     most = each * max(map(len, ASKED.values()))
-    free = [judge(score) for score in written(model, [{}] * most, seed=seed)]
+    free = [judge(score) for score in written(model, [{}] * most, seed=seed, **options)]
     real = [(judge(score), stated(score)) for score in datasets.tunes().test if len(score)]
     found = {}
     for number, (name, values) in enumerate(ASKED.items(), 1):
         wishes = [{name: value} for value in values for _ in range(each)]
-        heard = [judge(score) for score in written(model, wishes, seed=seed + 1000 * number)]
+        made = written(model, wishes, seed=seed + 1000 * number, **options)
+        heard = [judge(score) for score in made]
         chance = [hit_rate(free, {name: value})[name] for value in values]
         known = [(h, {name: s[name]}) for h, s in real if s.get(name) in values]
         found[name] = {
