@@ -12,6 +12,7 @@ module        holds
 `frames`      chorales as frames of a quarter note
 `windows`     windows of chorales to train on
 `writing`     chorales written by a model
+`looking`     where a chorale model looks, and what it would miss
 ============  ================================================================================
 """
 
