@@ -4,8 +4,11 @@
 module        holds
 ============  ================================================================================
 `model`       `MaskedChorale`: scores all that is hidden, given all that isn't
+`around`      what is known before and after each cell
+`streams`     the model's trunk: it reads both ways, and writes from left to right
 `masks`       what training hides
 `filling`     `fill` step by step in several orders, and `gibbs` again and again
+`spans`       the windows in which that happens, and what may be drawn
 `likelihood`  `nll`: the mean over orders, in chapter 06's unit
 `scores`      from grids back to scores, and what stays as it was
 `tasks`       fill bars, harmonise, other rhythms, other voicings, variations
