@@ -47,10 +47,18 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     evaluate = commands.add_parser(
         "evaluate", help="compute the scores of trained weights again, beside those of their card"
     )
-    evaluate.add_argument("name", help="such as rnn/gru, or a file ending in .safetensors")
+    evaluate.add_argument(
+        "name", help="such as rnn/gru, a file ending in .safetensors, or recommend"
+    )
     evaluate.add_argument("--data", help="score it on these data alone, such as jsb or chorales")
     evaluate.add_argument(
         "--split", choices=["train", "valid", "test"], help="of these data (default: valid)"
+    )
+    evaluate.add_argument(
+        "--lastfm",
+        type=Path,
+        metavar="FILE",
+        help="with the name recommend: compare the recommenders on a file of Last.fm's format",
     )
     evaluate.add_argument("--json", action="store_true", help="print the scores as JSON")
     evaluate.set_defaults(run=_evaluate)
@@ -168,6 +176,11 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
+    if options.name == "recommend":
+        return _evaluate_recommenders(options)
+    if options.lastfm is not None:
+        raise ValueError("--lastfm is for: mlmusic evaluate recommend")
+
     from mlmusic import recipes, weights
 
     name = recipes.FAMILIES.get(options.name, options.name)
@@ -202,6 +215,27 @@ def _evaluate(options: argparse.Namespace) -> int:
         print(f"differs by more than {TOLERANCE:g}: {', '.join(differing)}")
         return 1
     print(f"agrees with the card within {TOLERANCE:g}")
+    return 0
+
+
+def _evaluate_recommenders(options: argparse.Namespace) -> int:
+    """Compare the recommenders on a file of plays: they have no weights, so all are fitted here."""
+    if options.lastfm is None:
+        raise ValueError("which plays? mlmusic evaluate recommend --lastfm FILE")
+    if options.data is not None:
+        raise ValueError("the recommenders are scored on --lastfm FILE alone: leave out --data")
+
+    from mlmusic import datasets
+    from mlmusic.models.recommend.report import report
+
+    found = report(datasets.lastfm(options.lastfm))
+    if options.json:
+        print(json.dumps(found))
+        return 0
+    width = max(map(len, next(iter(found.values()))))
+    print(" ".join([" " * width, *(f"{metric:>10}" for metric in found)]))
+    for method in next(iter(found.values())):
+        print(" ".join([f"{method:<{width}}", *(f"{found[m][method]:10.4f}" for m in found)]))
     return 0
 
 

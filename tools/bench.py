@@ -22,7 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PEERS = (
-    *("nbgrader", "otter-grader", "music21", "pretty_midi", "symusic", "miditok"),
+    *("nbgrader", "otter-grader", "music21", "pretty_midi", "symusic", "miditok", "implicit"),
     *("librosa", "verovio", "transformers", "numpy", "torch"),
 )
 MARK = "mlmusic-benchmark:"

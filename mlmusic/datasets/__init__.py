@@ -2,7 +2,7 @@
 
 ``chorales()``, ``tunes()`` and ``folksongs()`` are read from the installed music21's corpus at
 first use and cached; ``jsb()`` needs two public files. Each returns a `Dataset` with ``train``,
-``valid``, ``test`` and ``describe()``.
+``valid``, ``test`` and ``describe()``. ``lastfm(path)`` reads who listened to what, as `Plays`.
 """
 
 from typing import NoReturn
@@ -14,9 +14,10 @@ from mlmusic.datasets.base import Dataset
 from mlmusic.datasets.chorales import chorales
 from mlmusic.datasets.folksongs import folksongs
 from mlmusic.datasets.jsb import jsb, jsb_frames
+from mlmusic.datasets.lastfm import lastfm
 from mlmusic.datasets.tunes import tunes
 
-__all__ = ["Dataset", "chorales", "folksongs", "jsb", "jsb_frames", "tunes"]
+__all__ = ["Dataset", "chorales", "folksongs", "jsb", "jsb_frames", "lastfm", "tunes"]
 
 
 def __getattr__(name: str) -> NoReturn:

@@ -108,7 +108,8 @@ def taught_by(
     Returns
     -------
     function (student, batch) -> loss
-        Batches are whole sequences, as `mlmusic.streams.padded` makes them. In eval mode it is the
+        Batches are whole sequences, as `mlmusic.streams.padded` makes them, with the prefix not
+        longer than the teacher's context. In eval mode it is the
         loss of the true tokens alone, so that students with and without a teacher can be compared.
     """
     teacher.eval()
