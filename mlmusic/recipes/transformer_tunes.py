@@ -4,8 +4,8 @@ It reads chapter 03's tokens with control tokens in front, each hidden from it n
 that any of them may be asked for, and none. Some tunes are transposed, and then their
 key is always said: without a wish it still writes in the keys that fiddlers play in.
 
-It is trained for ten CPU minutes, the recipe ``rnn/gru`` for four, on the same tokens: the cards say
-what each reaches.
+It is trained for ten CPU minutes, the recipe ``rnn/gru`` for four, on the same tokens: the cards
+say what each reaches.
 """
 
 from __future__ import annotations
