@@ -78,6 +78,13 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     generate.add_argument(
         "--nucleus", type=float, help="draw from the likeliest tokens that add up to P"
     )
+    generate.add_argument(
+        "--control",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="what to ask for, such as 'key=D major'; repeat it for another one",
+    )
     generate.add_argument("--seed", type=_seed, default=0, help="another seed gives other music")
     generate.set_defaults(run=_generate)
 
@@ -102,6 +109,13 @@ def _minutes(text: str) -> float:
     if not 0 < minutes < math.inf:
         raise argparse.ArgumentTypeError("give a number of minutes above 0")
     return minutes
+
+
+def _wish(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"a control is written NAME=VALUE, like 'key=D major', not {text!r}")
+    return name, value
 
 
 def _train(options: argparse.Namespace) -> int:
@@ -236,7 +250,13 @@ def _generate(options: argparse.Namespace) -> int:
     vocabulary = getattr(recipes.get(name), "VOCABULARY", None)
     if vocabulary is None:
         raise ValueError(f"{name} writes no music: its recipe has no VOCABULARY")
-    start = [vocabulary.start] if prompt is None else vocabulary.encode(prompt)[:-1]  # not END
+    wanted = dict(_wish(text) for text in options.control)
+    if wanted and not hasattr(vocabulary, "controls"):
+        raise ValueError(f"{name} has no controls: leave out --control")
+    if prompt is None:
+        start = vocabulary.prefix(**wanted)
+    else:
+        start = vocabulary.encode(prompt, **wanted)[:-1]  # not END
     tokens = generate(
         weights.load(options.name),
         start,

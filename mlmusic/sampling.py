@@ -6,6 +6,7 @@ returns logits (batch, time, vocabulary) and a state: n-grams, recurrent network
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -57,10 +58,10 @@ def distribution(
     Raises
     ------
     ValueError
-        If a number is impossible, a logit is NaN, or nothing is allowed.
+        If a number is impossible, a logit that is allowed is NaN, or nothing is allowed.
     """
-    if logits.ndim != 1 or torch.isnan(logits).any():
-        raise ValueError(f"logits must be one row of numbers, not {tuple(logits.shape)} or NaN")
+    if logits.ndim != 1:
+        raise ValueError(f"logits must be one row of numbers, not of shape {tuple(logits.shape)}")
     if not temperature >= 0:
         raise ValueError(f"temperature must be 0 or more, not {temperature!r}")
     if top_k is not None and not top_k >= 1:
@@ -73,11 +74,15 @@ def distribution(
         if allowed.dtype != torch.bool or allowed.shape != logits.shape:
             raise ValueError(f"allowed must be {len(logits)} times True or False")
         logits = logits.masked_fill(~allowed, -torch.inf)
-    if torch.isneginf(logits).all():
+    highest = float(logits.max())  # NaN if one of them is
+    if math.isnan(highest):
+        raise ValueError("logits must be one row of numbers, not NaN")
+    if highest == -math.inf:
         raise ValueError("no token is allowed here: loosen the constraints")
     if temperature == 0:
         return nn.functional.one_hot(logits.argmax(), len(logits)).double()
-    logits = logits / temperature
+    if temperature != 1:
+        logits = logits / temperature
     if top_k is not None and top_k < len(logits):
         logits = logits.masked_fill(logits < logits.topk(top_k).values[-1], -torch.inf)
     found = logits.softmax(dim=0)
@@ -153,10 +158,11 @@ def generate(
                 found = distribution(
                     scores, temperature=temperature, top_k=top_k, nucleus=nucleus, allowed=mask
                 )
-                tokens.append(int(torch.multinomial(found, 1, generator=generator)))
+                drawn = _drawn(found, generator)
+                tokens.append(int(drawn))
                 if tokens[-1] == stop:
                     break
-                new = torch.tensor([tokens[-1:]])
+                new = drawn[None]
     finally:
         if training:
             model.train()
@@ -222,7 +228,7 @@ def generate_batch(
                         nucleus=nucleus,
                         allowed=allowed,
                     )
-                    token = int(torch.multinomial(found, 1, generator=generators[i]))
+                    token = int(_drawn(found, generators[i]))
                     if going[i]:
                         row.append(token)
                         going[i] = token != stop
@@ -233,6 +239,15 @@ def generate_batch(
         if training:
             model.train()
     return rows
+
+
+def _drawn(probabilities: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw one token: (1,). The same as `torch.multinomial`, without its checks.
+
+    Each token waits for a random time, the shorter the likelier it is; the first one wins.
+    """
+    times = torch.empty_like(probabilities).exponential_(generator=generator)
+    return (probabilities / times).argmax(dim=0, keepdim=True)
 
 
 def _check(model: object, prompt: int, steps: int) -> None:

@@ -6,7 +6,15 @@ import torch
 
 from mlmusic import Score
 from mlmusic.models.rnn import MelodyModel
-from mlmusic.sampling import distribution, every, full_bars, generate, in_key, in_range
+from mlmusic.sampling import (
+    _drawn,
+    distribution,
+    every,
+    full_bars,
+    generate,
+    in_key,
+    in_range,
+)
 from mlmusic.tokens import MelodyVocabulary
 
 VOCABULARY = MelodyVocabulary()
@@ -67,6 +75,14 @@ def test_frequencies_follow_the_distribution():
     drawn = np.array(generate(always(*LOGITS.tolist()), [0], 4000, seed=1)[1:])
     # Four standard deviations of a share of 4,000 draws are at most 0.032.
     np.testing.assert_allclose(np.bincount(drawn) / 4000, [0.5, 0.25, 0.15, 0.1], atol=0.032)
+
+
+def test_draws_are_those_of_multinomial():
+    probabilities = distribution(LOGITS)
+    ours, theirs = (torch.Generator().manual_seed(5) for _ in range(2))
+    for _ in range(200):
+        wanted = torch.multinomial(probabilities, 1, generator=theirs)
+        assert torch.equal(_drawn(probabilities, ours), wanted)
 
 
 def test_seeds():

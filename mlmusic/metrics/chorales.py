@@ -23,7 +23,7 @@ def note_nats(
 
     The sum over a piece is its exact negative log-likelihood, given its length. A piece longer
     than the context is read in windows that overlap by half, each note once: it then depends on
-    at least half a context of steps.
+    at least half a context of steps. Only a `Committee` that listens remembers all of the piece.
 
     Parameters
     ----------

@@ -5,6 +5,7 @@ notebook, and returns the Axes. In a notebook an Axes of ours, as the last line 
 itself; `show` does the same anywhere else, and for whole figures.
 """
 
+from mlmusic.plots.attention import attention_on_score
 from mlmusic.plots.classification import confusion, roc
 from mlmusic.plots.comparison import comparison
 from mlmusic.plots.filters import receptive_field
@@ -17,6 +18,7 @@ from mlmusic.plots.training import loss
 __all__ = [
     "PALETTE",
     "alt",
+    "attention_on_score",
     "comparison",
     "confusion",
     "loss",

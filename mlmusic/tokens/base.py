@@ -51,6 +51,10 @@ class Vocabulary:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.size} tokens: {', '.join(self.names[:5])} …)"
 
+    def prefix(self) -> list[int]:
+        """Return what stands before the music: START."""
+        return [self.start]
+
     def text(self, tokens: Sequence[int] | np.ndarray) -> str:
         """Spell a sequence of ids in names, for reading."""
         return " ".join(self.names[token] for token in self._checked(tokens))

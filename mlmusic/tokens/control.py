@@ -96,10 +96,13 @@ class ControlVocabulary(Vocabulary):
         Raises
         ------
         ValueError
-            If a control stands elsewhere, or as the other vocabulary does.
+            If (without ``repair=True``) a control stands elsewhere, or as the other vocabulary
+            does.
         """
         tokens = self._checked(tokens)
         controls = tokens >= self.music.size
+        if options.get("repair"):
+            return self.music.decode(tokens[~controls], **options)
         front = int(np.argmin(controls)) if not controls.all() else len(tokens)
         if controls[front:].any():
             i = front + int(np.argmax(controls[front:]))

@@ -7,10 +7,12 @@ module        holds
 `decoder`     `Transformer`: each next token from all before it
 `pieces`      chorales as tables of symbols, and what is known at each step
 `chorale`     `ChoraleModel`: one position a sixteenth, an exact chain rule inside the step
-`committee`   several of them that vote, each in several keys
+`committee`   several of them that vote, each in several keys, and listen for echoes
+`echo`        what followed when the last passage was heard before in the piece
 `frames`      chorales as frames of a quarter note
 `windows`     windows of chorales to train on
 `writing`     chorales written by a model
+`looking`     where a chorale model looks, and what it would miss
 ============  ================================================================================
 """
 
@@ -26,6 +28,7 @@ from mlmusic.models.transformer.attention import (
 from mlmusic.models.transformer.chorale import ORDER, ChoraleModel
 from mlmusic.models.transformer.committee import Committee
 from mlmusic.models.transformer.decoder import Transformer
+from mlmusic.models.transformer.echo import echoes
 from mlmusic.models.transformer.pieces import Past, past, symbols, to_score
 from mlmusic.models.transformer.windows import Windows, note_loss
 from mlmusic.models.transformer.writing import RANGES, write
@@ -43,6 +46,7 @@ __all__ = [
     "Windows",
     "attention",
     "causal_mask",
+    "echoes",
     "note_loss",
     "past",
     "rotary",

@@ -110,25 +110,28 @@ class Cache:
 
     def __init__(self, room: int = 64):
         self.length, self._room = 0, room
-        self._memory: list[Tensor] = []  # keys and values, (batch, heads, room, head_dim) each
+        self._memory: Tensor | None = None  # keys and values: (2, batch, heads, room, head_dim)
         self._used = [0]  # how much of the memory is taken, by whichever cache shares it
 
     def append(self, keys: Tensor, values: Tensor) -> tuple[Cache, Tensor, Tensor]:
         """Add steps: (batch, heads, steps, head_dim) each; return the cache and all steps."""
-        steps = keys.shape[2]
-        grown, first, last = Cache(self._room), self.length, self.length + steps
+        return self.append_pair(torch.stack([keys, values]))
+
+    def append_pair(self, pair: Tensor) -> tuple[Cache, Tensor, Tensor]:
+        """Add keys and values in one tensor: (2, batch, heads, steps, head_dim)."""
+        first, last = self.length, self.length + pair.shape[3]
+        grown = Cache(self._room)
         grown.length, grown._memory, grown._used = last, self._memory, self._used
-        if not self._memory or last > self._room or self._used[0] != first:
+        if self._memory is None or last > self._room or self._used[0] != first:
             # Full, or another cache goes on from here in the same memory: move out.
             grown._room, grown._used = max(self._room, 2 * last), [last]
-            shape = (*keys.shape[:2], grown._room, keys.shape[3])
-            grown._memory = [keys.new_zeros(shape), values.new_zeros(shape)]
-            for new, old in zip(grown._memory, self._memory, strict=False):
-                new[:, :, :first] = old[:, :, :first]
-        for memory, new in zip(grown._memory, (keys, values), strict=True):
-            memory.narrow(2, first, steps).copy_(new)
+            grown._memory = pair.new_zeros((*pair.shape[:3], grown._room, pair.shape[4]))
+            if first:
+                grown._memory[:, :, :, :first] = self._memory[:, :, :, :first]
+        grown._memory.narrow(3, first, last - first).copy_(pair)
         grown._used[0] = last
-        return grown, *(memory.narrow(2, 0, last) for memory in grown._memory)
+        both = grown._memory.narrow(3, 0, last)
+        return grown, both[0], both[1]
 
 
 def _attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -219,6 +222,16 @@ class SelfAttention(nn.Module):
         y = _attention(q, k, v)
         return self.mix(y.transpose(1, 2).flatten(2)), cache
 
+    def step(self, x: Tensor, cache: Cache, turn: Turns) -> tuple[Tensor, Cache]:
+        """Do what `forward` does for one step, (batch, width), with the angles of `Trunk.turn`."""
+        parts = functional.linear(x, self.project.weight, self.project.bias)
+        parts = parts.view(len(x), 3, self.heads, 1, -1).transpose(0, 1)
+        other = parts.roll(parts.shape[-1] // 2, -1)
+        parts = torch.addcmul(parts * turn[0], other, turn[1])  # as `rotate` does
+        cache, k, v = cache.append_pair(parts[1:])
+        y = functional.scaled_dot_product_attention(parts[0], k, v)
+        return functional.linear(y.view(x.shape), self.mix.weight, self.mix.bias), cache
+
     def weights(self, x: Tensor) -> Tensor:
         """Return who looks where: (batch, heads, time, time)."""
         q, k, v = self.split(x)
@@ -256,6 +269,23 @@ class Block(nn.Module):
         x = x + self.dropout(found)
         return x + self.dropout(self.mlp(self.norm2(x))), cache
 
+    def step(self, x: Tensor, cache: Cache, turn: Turns) -> tuple[Tensor, Cache]:
+        """Do what `forward` does in eval mode for one step, (batch, width).
+
+        A single step is little arithmetic, so that it counts what it takes to call a layer: here
+        none is called, what they compute is.
+        """
+        found, cache = self.attention.step(_normed(x, self.norm1), cache, turn)
+        x = x + found
+        first, _, last = self.mlp
+        y = functional.linear(_normed(x, self.norm2), first.weight, first.bias)
+        y = y * torch.special.ndtr(y)  # GELU by its definition: for so few numbers it's faster
+        return x + functional.linear(y, last.weight, last.bias), cache
+
+
+def _normed(x: Tensor, norm: nn.LayerNorm) -> Tensor:
+    return functional.layer_norm(x, norm.normalized_shape, norm.weight, norm.bias, norm.eps)
+
 
 def start(module: nn.Module) -> None:
     """Start weights as GPT-2 does: normal with deviation 0.02, biases 0; pass it to `apply`."""
@@ -280,6 +310,7 @@ class Trunk(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.head_dim = width // heads
         self._turns = rotary(torch.arange(0), self.head_dim)  # grows with what is asked for
+        self._turn = (torch.empty(0), torch.empty(0))
 
     def turns(self, first: int, last: int, device: torch.device) -> Turns:
         """Return the angles of some positions, the same for all blocks."""
@@ -288,11 +319,33 @@ class Trunk(nn.Module):
                 self._turns = rotary(torch.arange(2 * last, device=device), self.head_dim)
         return self._turns[0][first:last], self._turns[1][first:last]
 
+    def turn(self, place: int, x: Tensor) -> Turns:
+        """Return the angles of one position for `SelfAttention.step`: (3, 1, 1, 1, head_dim) each.
+
+        Numbers that are a pair have the same cosine and opposite sines. Queries and keys are
+        turned; values aren't, which is cosine 1 and sine 0.
+        """
+        cos, sin = self._turn
+        if place >= len(cos) or cos.device != x.device or cos.dtype != x.dtype:
+            with torch.inference_mode(False):
+                cos, sin = (part.to(x.dtype) for part in self.turns(0, 2 * place + 64, x.device))
+                cos, sin = torch.cat([cos, cos], -1), torch.cat([-sin, sin], -1)
+                cos = torch.stack([cos, cos, torch.ones_like(cos)], 1)[:, :, None, None, None]
+                sin = torch.stack([sin, sin, torch.zeros_like(sin)], 1)[:, :, None, None, None]
+            self._turn = cos, sin
+        return cos[place], sin[place]
+
     def forward(
         self, x: Tensor, caches: list[Cache] | None = None
     ) -> tuple[Tensor, list[Cache] | None]:
         """Map (batch, time, width) to the same shape; with a cache a block, go on from there."""
         grown = []
+        if caches is not None and x.shape[1] == 1 and not self.training:
+            turn, x = self.turn(caches[0].length, x), x[:, 0]
+            for block, cache in zip(self.blocks, caches, strict=True):
+                x, cache = block.step(x, cache, turn)
+                grown.append(cache)
+            return _normed(x, self.norm)[:, None], grown
         first = 0 if caches is None else caches[0].length
         turns = self.turns(first, first + x.shape[1], x.device)
         for i, block in enumerate(self.blocks):

@@ -11,10 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from mlmusic.models.transformer.attention import Cache, Dropout, Trunk, start
+from mlmusic.models.transformer.echo import ORDER
 from mlmusic.models.transformer.pieces import OLDEST, Past, past
-
-ORDER = (0, 3, 1, 2)
-"""Inside a step: soprano, bass, alto, tenor. The outer voices frame the inner ones."""
 
 
 class ChoraleModel(nn.Module):
@@ -46,7 +44,11 @@ class ChoraleModel(nn.Module):
         The parameters above: ``ChoraleModel(**config)`` is the same architecture.
     low, pitches, symbols : int
         Lowest MIDI pitch; how many there are; how many symbols: pitches and silence.
+    listens : bool
+        False: it looks for no echoes, as a `Committee` may.
     """
+
+    listens = False
 
     def __init__(
         self,

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mlmusic.models.transformer.echo import Memory, echoes
 from mlmusic.score import HOLD, REST, Score
 from mlmusic.tokens.base import last_change, refuse_range
 
@@ -21,7 +22,7 @@ OLDEST = 32
 
 
 class Past(NamedTuple):
-    """What is known of the past at each step, (…, steps, 4) but for the last.
+    """What is known of the past at each step, (…, steps, 4) but for the phase.
 
     Attributes
     ----------
@@ -34,21 +35,40 @@ class Past(NamedTuple):
         nothing.
     phase : int64, (…, steps)
         Step of the bar, where the first step of a piece is 0.
+    echo, trust : int64
+        What followed when the last passage was heard before in this piece, ``pitches + 1`` for
+        nothing, and how much that says: see `mlmusic.models.transformer.echo`.
     """
 
     previous: Tensor
     age: Tensor
     move: Tensor
     phase: Tensor
+    echo: Tensor
+    trust: Tensor
 
     def window(self, first: int, last: int) -> Past:
         """Cut out some steps."""
-        return Past(
-            *(part[..., first:last, :] for part in self[:3]), phase=self.phase[..., first:last]
+        return self._replace(
+            phase=self.phase[..., first:last],
+            **{name: getattr(self, name)[..., first:last, :] for name in VOICES},
+        )
+
+    def transposed(self, shift: int, pitches: int) -> Past:
+        """Shift what is known of pitches by semitones."""
+        return self._replace(
+            previous=transposed(self.previous, shift, pitches),
+            echo=transposed(self.echo, shift, pitches),
         )
 
 
-def following(seen: Past, notes: Tensor, pitches: int, bar: int = 16) -> Past:
+VOICES = ("previous", "age", "move", "echo", "trust")
+"""What is known of each voice."""
+
+
+def following(
+    seen: Past, notes: Tensor, pitches: int, bar: int = 16, memory: Memory | None = None
+) -> Past:
     """Tell what is known before the next step: `past` of one step more, from that of the last.
 
     Parameters
@@ -57,6 +77,8 @@ def following(seen: Past, notes: Tensor, pitches: int, bar: int = 16) -> Past:
         Of one step.
     notes : (…, 1, 4) int64
         Its symbols.
+    memory : Memory, optional
+        Of all steps before it: without, nothing is known of echoes.
     """
     before = seen.previous
     same = notes == before
@@ -66,7 +88,18 @@ def following(seen: Past, notes: Tensor, pitches: int, bar: int = 16) -> Past:
         torch.where(same, seen.age + 1, 1).clamp(max=OLDEST),
         torch.where(same, seen.move, reached + pitches),
         (seen.phase + 1) % bar,
+        *_heard(notes, None if memory is None else memory.add(notes[..., 0, :]), pitches),
     )
+
+
+def _heard(
+    notes: Tensor, found: tuple[Tensor, Tensor] | None, pitches: int
+) -> tuple[Tensor, Tensor]:
+    """Bring what a memory said into the form of `Past`."""
+    if found is None:
+        return torch.full_like(notes, pitches + 1), torch.zeros_like(notes)
+    echo, trust = (part.view(notes.shape) for part in found)
+    return torch.where(echo < 0, pitches + 1, echo), trust
 
 
 def transposed(notes: Tensor, shift: int, pitches: int) -> Tensor:
@@ -131,7 +164,7 @@ def to_score(notes: Tensor | np.ndarray, *, low: int = 36, **fields: Any) -> Sco
     return Score.from_grid(np.where(again, HOLD, grid), **fields)
 
 
-def past(notes: Tensor, pitches: int, bar: int = 16) -> Past:
+def past(notes: Tensor, pitches: int, bar: int = 16, echo: bool = False) -> Past:
     """Tell what is known before each step of whole pieces.
 
     Parameters
@@ -141,7 +174,9 @@ def past(notes: Tensor, pitches: int, bar: int = 16) -> Past:
     pitches : int
         How many there are; ``pitches + 1`` symbols with silence.
     bar : int
-        Steps of a bar.
+        Steps of a bar: four beats.
+    echo : bool
+        Whether to look for passages that were heard before; otherwise nothing is known of them.
     """
     steps = notes.shape[-2]
     place = torch.arange(steps, device=notes.device)[:, None]
@@ -157,4 +192,5 @@ def past(notes: Tensor, pitches: int, bar: int = 16) -> Past:
         torch.cat([zeros, age[..., :-1, :]], -2),
         torch.cat([zeros, reached[..., :-1, :]], -2) + pitches,
         (place[:, 0] % bar).expand(notes.shape[:-1]),
+        *_heard(notes, echoes(notes, bar // 4) if echo else None, pitches),
     )

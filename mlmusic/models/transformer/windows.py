@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mlmusic.models.transformer.chorale import ChoraleModel
-from mlmusic.models.transformer.pieces import Past, transposed
+from mlmusic.models.transformer.pieces import VOICES, Past, transposed
 
 Window = tuple[Tensor, Past]
 """Symbols (batch, steps, 4), -1 after a piece's end, and what is known before each step."""
@@ -101,12 +101,12 @@ class Windows:
         first = max(0, min(first, spare))
         last = min(len(piece), first + context)
         fill = context - (last - first)
-        seen = seen.window(first, last)
         notes = transposed(piece[first:last], shift, self.pitches)
-        seen = seen._replace(previous=transposed(seen.previous, shift, self.pitches))
+        seen = seen.window(first, last).transposed(shift, self.pitches)
         pad = nn.functional.pad
-        filled = [pad(part, (0, 0, 0, fill)) for part in seen[:3]]
-        return pad(notes, (0, 0, 0, fill), value=-1), Past(*filled, pad(seen.phase, (0, fill)))
+        filled = {name: pad(getattr(seen, name), (0, 0, 0, fill)) for name in VOICES}
+        seen = seen._replace(phase=pad(seen.phase, (0, fill)), **filled)
+        return pad(notes, (0, 0, 0, fill), value=-1), seen
 
 
 def _shifts(piece: Tensor, sung: list[Tensor]) -> tuple[int, int]:

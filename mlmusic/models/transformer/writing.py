@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mlmusic.models.transformer.chorale import ORDER, ChoraleModel
+from mlmusic.models.transformer.echo import Memory
 from mlmusic.models.transformer.pieces import following
 
 RANGES = ((60, 81), (52, 74), (46, 69), (36, 66))
@@ -87,7 +88,10 @@ def write(
     model.eval()
     try:
         with torch.inference_mode():
-            caches = model.caches() if cache else None
+            caches, memory = None, None
+            if cache:
+                caches = model.caches()
+                memory = Memory.of(notes[:, :first], model.bar // 4) if model.listens else None
             known = model.past(notes[:, : first + 1])
             for t in range(first, first + steps):
                 if not cache:
@@ -103,7 +107,7 @@ def write(
                         logits = logits.masked_fill(~allowed[v], -torch.inf)
                         notes[:, t, v] = _drawn(logits, temperature, nucleus, generator)
                     now = model.tell(v, now, before, notes[:, t])
-                known = following(known, notes[:, t : t + 1], model.pitches, model.bar)
+                known = following(known, notes[:, t : t + 1], model.pitches, model.bar, memory)
     finally:
         model.train(training)
     return notes.cpu()

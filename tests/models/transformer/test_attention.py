@@ -119,6 +119,26 @@ def test_the_cache_changes_nothing(parts):
     torch.testing.assert_close(torch.cat(found, 1), trunk(x)[0], atol=1e-12, rtol=0)
 
 
+def test_single_steps_in_bfloat16_and_outside_of_inference_mode():
+    """Single steps go a way of their own: it's as near."""
+    trunk, x = Trunk(24, 2, 2, dropout=0.0).eval(), torch.randn(2, 5, 24)
+
+    def stepwise():
+        caches, found = trunk.caches(), []
+        for part in x.split(1, dim=1):
+            y, caches = trunk(part, caches)
+            found.append(y)
+        return torch.cat(found, 1)
+
+    with torch.inference_mode():
+        torch.testing.assert_close(stepwise(), trunk(x)[0], atol=1e-5, rtol=0)
+        with torch.autocast("cpu", torch.bfloat16):
+            near = stepwise()
+        torch.testing.assert_close(near.float(), trunk(x)[0], atol=5e-2, rtol=0)
+    # What was computed in inference mode isn't used where gradients are recorded.
+    torch.testing.assert_close(stepwise(), trunk(x)[0], atol=1e-5, rtol=0)
+
+
 def test_two_continuations_of_one_cache_do_not_disturb_each_other():
     steps = torch.arange(200.0).view(1, 1, 200, 1)
     start, _, _ = Cache().append(steps[:, :, :3], -steps[:, :, :3])
