@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from mlmusic import datasets, seed_everything
 from mlmusic.models.edit.filling import fill
 from mlmusic.models.edit.likelihood import nll
-from mlmusic.models.edit.masks import Gaps, gap_loss
+from mlmusic.models.edit.masks import Gaps, both_losses
 from mlmusic.models.edit.model import MaskedChorale
 from mlmusic.recipes.transformer_chorale import budget, longest_copy
 from mlmusic.score import Score
@@ -61,7 +61,7 @@ def train(
     return Trainer(
         model,
         Gaps(model, scores("train"), seed=seed, **GAPS).batch,
-        gap_loss,
+        both_losses,
         valid=lambda now: nll(now, *grids(now, scores("valid")[::4]), order="time").per_note,
         seed=seed,
         device=device,

@@ -17,7 +17,7 @@ module        holds
 
 from mlmusic.models.edit.filling import ORDERS, fill, gibbs, schedule
 from mlmusic.models.edit.likelihood import Nats, nll
-from mlmusic.models.edit.masks import Gaps, gap_loss
+from mlmusic.models.edit.masks import Gaps, both_losses, gap_loss
 from mlmusic.models.edit.model import UNKNOWN, MaskedChorale, phases
 from mlmusic.models.edit.scores import rewritten
 from mlmusic.models.edit.tasks import (
@@ -36,6 +36,7 @@ __all__ = [
     "Gaps",
     "MaskedChorale",
     "Nats",
+    "both_losses",
     "fill",
     "fill_bars",
     "gap_loss",

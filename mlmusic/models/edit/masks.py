@@ -145,23 +145,38 @@ class _Frame:
 
 
 IN_TIME = 0.7
-"""How much the loss from left to right counts; the other, in any order, counts the rest."""
+"""How much the loss from left to right counts in `both_losses`."""
 
 
 def gap_loss(model: nn.Module, gap: Gap) -> tuple[Tensor, Tensor]:
-    """Return the sum of the gaps' losses, and how many there are.
+    """Return the sum of the gaps' losses in any order, and how many there are.
 
-    A gap's loss is the mean of two. In any order it's the mean of ``-log p`` over its hidden cells,
-    each as if it were the next one: with any number of cells as likely as any other, this is an
-    unbiased estimate of the order-agnostic loss per cell (Hoogeboom et al., equation 6). From left
-    to right all cells of the batch count the same, and each also knows those before it.
+    A gap's loss is the mean of ``-log p`` over its hidden cells, each as if it were the next one:
+    with any number of cells as likely as any other, this is an unbiased estimate of the
+    order-agnostic loss per cell (Hoogeboom et al., equation 6). It doesn't teach the model to write
+    from left to right: `both_losses` does.
     """
     grids, masks, phase = gap
-    logits = model(grids, phase, masks, both=True)  # (2, cells, symbols)
-    any_order, in_time = nn.functional.cross_entropy(
-        logits.float().flatten(0, 1), grids[masks].repeat(2), reduction="none"
-    ).view(2, -1)
-    share = 1 / masks.flatten(1).sum(1)
-    any_order = (any_order * share[masks.nonzero()[:, 0]]).sum()
-    total = (1 - IN_TIME) * any_order + IN_TIME * len(grids) * in_time.mean()
+    mask = getattr(model, "module", model).mask
+    logits = model(torch.where(masks, mask, grids), phase, masks)
+    return _by_gap(logits, grids, masks), torch.tensor(len(grids), device=grids.device)
+
+
+def both_losses(model: nn.Module, gap: Gap) -> tuple[Tensor, Tensor]:
+    """Return the sum of the gaps' losses in any order and from left to right, and how many.
+
+    The first is that of `gap_loss`, the other the mean of ``-log p`` over all hidden cells of the
+    batch, given also the hidden ones before them; `IN_TIME` weights them.
+    """
+    grids, masks, phase = gap
+    any_order, in_time = model(grids, phase, masks, both=True)
+    in_time = nn.functional.cross_entropy(in_time.float(), grids[masks])
+    total = (1 - IN_TIME) * _by_gap(any_order, grids, masks) + IN_TIME * len(grids) * in_time
     return total, torch.tensor(len(grids), device=grids.device)
+
+
+def _by_gap(logits: Tensor, grids: Tensor, masks: Tensor) -> Tensor:
+    """Add up the mean losses of gaps."""
+    loss = nn.functional.cross_entropy(logits.float(), grids[masks], reduction="none")
+    share = 1 / masks.flatten(1).sum(1)
+    return (loss * share[masks.nonzero()[:, 0]]).sum()
