@@ -229,6 +229,23 @@ def taught(pupil, teacher, targets, weight):  # just added
     return hard + weight * soft""",
             "minus the sum|three quarters",
         ),
+        (
+            """
+def taught(pupil, teacher, targets, weight):  # takes logits for log-probabilities
+    hard = -pupil[np.arange(len(targets)), targets].mean()
+    soft = -(softmax(teacher) * pupil).sum(axis=1).mean()
+    return (1 - weight) * hard + weight * soft""",
+            "first softmax",
+        ),
+        (
+            """
+def taught(pupil, teacher, targets, weight):  # each token's row with all targets
+    log_p = np.log(softmax(pupil))
+    hard = -log_p[:, targets].mean()
+    soft = -(softmax(teacher) * log_p).sum(axis=1).mean()
+    return (1 - weight) * hard + weight * soft""",
+            "row i",
+        ),
     ],
     "answer-6": [
         (
@@ -289,6 +306,15 @@ def next_position(q, k, v, kept, back):  # not scaled
     keys, values = [*keys, k][-back - 1 :], [*values, v][-back - 1 :]
     return softmax(np.stack(keys) @ q) @ np.stack(values), (keys, values)""",
             "scaled, and with softmax",
+        ),
+        (
+            """
+def next_position(q, k, v, kept, back):  # [-0:] keeps everything
+    keys, values = ([], []) if kept is None else kept
+    keys, values = [*keys, k], [*values, v]
+    found = softmax(np.stack(keys) @ q / np.sqrt(len(q))) @ np.stack(values)
+    return found, (keys[-back:], values[-back:])""",
+            "0 positions back",
         ),
     ],
     "answer-7": [
