@@ -25,16 +25,16 @@ from mlmusic.trainer import Trainer
 DATA = 'the train split of datasets.chorales(split="jsb"): 224 chorales from music21\'s corpus'
 LICENCE = "MIT; trained on chorales that are in the public domain"
 
-MODEL = {"low": 33, "high": 84, "width": 96, "layers": 3, "heads": 4, "dropout": 0.15}
-GAPS = {"size": 8, "reach": 6}
+MODEL = {"low": 33, "high": 84, "width": 96, "layers": 3, "heads": 4, "dropout": 0.2}
+GAPS = {"size": 16, "reach": 6}
 TRAINING = {
-    "steps": 1200,
+    "steps": 1800,
     "lr": 3e-3,
     "warmup": 100,
     "decay": 0.5,
     "weight_decay": 0.3,
     "average": 0.995,
-    "every": 400,
+    "every": 300,
 }
 SAMPLES = 4
 BITS = 8
