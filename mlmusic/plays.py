@@ -221,7 +221,8 @@ def split_by_time(plays: Plays, share: float = 0.2) -> tuple[Plays, Plays]:
     """Split at one moment for everybody: the past for training, the future for testing.
 
     That is how a recommender is used. Of the future, only first meetings are kept: what the user
-    had played before is no discovery.
+    had played before is no discovery. A row's count isn't divided: plays of a pair after the moment
+    stay in it, so learn from the binary table, or from rows that are single plays.
 
     Parameters
     ----------

@@ -65,6 +65,8 @@ def lastfm(path: str | Path) -> Plays:
             raise ValueError(
                 f"{path.name}, line {number}: numbers must be at least 0, and the weight at least 1"
             )
+        if max(user, item, count) >= 2**63:
+            raise ValueError(f"{path.name}, line {number}: a number is too large")
         if (before := first_at.setdefault((user, item), number)) != number:
             raise ValueError(
                 f"{path.name}, line {number}: user {user} and artist {item} stand in line {before} "

@@ -42,6 +42,7 @@ def test_only_a_header(tmp_path):
         (HEADER + "1\t-2\t5\n", "line 2: numbers must be at least 0"),
         (HEADER + "1\t2\t5\n3\t2\t5\n1\t2\t6\n", "line 4: user 1 and artist 2 stand in line 2"),
         (HEADER + "1\t2\t\x00\n", "line 2"),
+        (HEADER + "1\t2\t3\n1\t3\t99999999999999999999\n", "line 3: a number is too large"),
     ],
 )
 def test_damaged_files_are_refused_with_the_line(tmp_path, text, message):

@@ -8,14 +8,14 @@ al., *On the equivalence between deep NADE and generative stochastic networks*, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from mlmusic.models.edit.model import UNKNOWN, MaskedChorale
-from mlmusic.models.transformer.chorale import ORDER
+from mlmusic.models.edit.model import MaskedChorale
+from mlmusic.models.edit.spans import Draw, Span, filled, sung
 from mlmusic.models.transformer.writing import RANGES
 
 ORDERS = ("random", "time", "certain", "cosine", "at once")
@@ -73,7 +73,7 @@ def fill(
     free: Tensor,
     *,
     phase: Tensor | None = None,
-    order: str = "cosine",
+    order: str | None = None,
     steps: int | None = None,
     temperature: float = 1.0,
     ranges: Sequence[tuple[int, int]] | None = RANGES,
@@ -87,7 +87,8 @@ def fill(
     In each pass the model scores all that is still hidden; some of it is drawn and then known:
 
     - "random": any cells, by default one at a time: what the model was trained for;
-    - "time": from left to right, inside a step soprano, bass, alto, tenor, as chapter 06 writes;
+    - "time": from left to right, inside a step soprano, bass, alto, tenor, as chapter 06 writes:
+      what is known is read once, and each step is one short pass;
     - "certain": first the cells about which the model is surest;
     - "cosine": the same, few at first and then ever more, in 12 passes;
     - "at once": all in one pass, each cell as if the others weren't drawn.
@@ -106,10 +107,10 @@ def fill(
         True where a symbol is drawn. Nothing free: the grid comes back; all free: a new piece.
     phase : (time,) int64, optional
         Of `phases`; by default unknown.
-    order : str
-        One of `ORDERS`.
+    order : str, optional
+        One of `ORDERS`; by default "time", or "cosine" in so many ``steps``.
     steps : int, optional
-        In how many passes, see `schedule`.
+        In how many passes, see `schedule`; "time" takes no notice of it.
     temperature : float
         Below 1 the likely becomes likelier; at 0 the likeliest takes all.
     ranges : four pairs of MIDI pitches, optional
@@ -134,14 +135,23 @@ def fill(
     FloatingPointError
         If the model's scores aren't finite.
     """
+    if order is None:
+        order = "time" if steps is None else "cosine"
     schedule(order, 1, steps)  # complains early
+    may = sung(model, ranges, rests), allowed
+    if order == "time":
 
-    def unmask(part: Tensor, cells: Tensor, score: Scores, draw: Draw) -> Tensor:
+        def write(part: Tensor, cells: Tensor, span: Span, draw: Draw) -> Tensor:
+            return span.written(part, cells, draw)
+
+        return filled(model, grid, free, write, phase, temperature, may, context, seed)
+
+    def unmask(part: Tensor, cells: Tensor, score: Span, draw: Draw) -> Tensor:
         part = torch.where(cells, model.mask, part)
         rows = torch.arange(len(part), device=part.device)[:, None]
         where = cells.flatten().nonzero()[:, 0]
         hidden = torch.ones(len(part), len(where), dtype=torch.bool, device=part.device)
-        rank = _rank(order, where, part.shape, draw)
+        rank = draw.uniform(hidden.shape)
         for count in schedule(order, len(where), steps):
             logits = score(part, cells.expand_as(part)).view(len(part), len(where), -1)
             if order in ("certain", "cosine"):
@@ -151,8 +161,7 @@ def fill(
             hidden[rows, chosen] = False
         return part
 
-    may = sung(model, ranges, rests), allowed
-    return _filled(model, grid, free, unmask, phase, temperature, may, context, seed)
+    return filled(model, grid, free, unmask, phase, temperature, may, context, seed)
 
 
 def gibbs(
@@ -197,7 +206,7 @@ def gibbs(
             f" {sweeps!r}, {least!r} and {most!r}"
         )
 
-    def sweep(part: Tensor, cells: Tensor, score: Scores, draw: Draw) -> Tensor:
+    def sweep(part: Tensor, cells: Tensor, score: Span, draw: Draw) -> Tensor:
         part = torch.where(cells, model.mask, part)
         for i in range(sweeps + 1):
             share = max(least, most - (most - least) * (i - 1) / max(1.0, 0.75 * sweeps))
@@ -209,164 +218,4 @@ def gibbs(
         return part
 
     may = sung(model, ranges, rests), allowed
-    return _filled(model, grid, free, sweep, phase, temperature, may, context, seed)
-
-
-Scores = Callable[[Tensor, Tensor], Tensor]
-"""Logits of some cells (bool) of grids (count, 4, time): (cells, symbols), -inf for what isn't
-allowed."""
-
-
-class Draw:
-    """Random numbers from one seed: symbols drawn from logits, and uniform numbers."""
-
-    def __init__(self, temperature: float, generator: torch.Generator):
-        self.temperature, self.generator = temperature, generator
-
-    def __call__(self, logits: Tensor) -> Tensor:
-        """Draw a symbol for each row: (…, symbols) to (…)."""
-        if self.temperature == 0:
-            return logits.argmax(-1)
-        # The largest of logits with Gumbel noise is a draw from their softmax.
-        noise = -(-self.uniform(logits.shape).clamp(1e-12).log()).log()
-        return (logits.double() / self.temperature + noise).argmax(-1)
-
-    def uniform(self, shape: Sequence[int]) -> Tensor:
-        """Draw numbers from 0 to 1, in float64."""
-        device = self.generator.device
-        return torch.rand(shape, dtype=torch.float64, device=device, generator=self.generator)
-
-
-def _rank(order: str, where: Tensor, shape: Sequence[int], draw: Draw) -> Tensor:
-    """Say who comes first: (count, cells), the highest."""
-    count, _, time = shape
-    if order == "time":
-        voice, step = where // time, where % time
-        turn = torch.tensor([ORDER.index(v) for v in range(4)], device=where.device)
-        return -(4 * step + turn[voice]).double().expand(count, -1)
-    return draw.uniform((count, len(where)))
-
-
-def _filled(
-    model: MaskedChorale,
-    grid: Tensor,
-    free: Tensor,
-    way: Callable[..., Tensor],
-    phase: Tensor | None,
-    temperature: float,
-    may: tuple[Tensor, Tensor | None],
-    context: int | None,
-    seed: int,
-) -> Tensor:
-    """Check everything, and fill window after window in one ``way``."""
-    grid, free = torch.as_tensor(grid), torch.as_tensor(free)
-    whole = grid[None] if grid.ndim == 2 else grid
-    if whole.ndim != 3 or whole.shape[1] != 4 or not whole.numel() or whole.dtype != torch.int64:
-        raise ValueError(
-            f"a grid is int64 of shape (4, time) with a step, not {grid.dtype} of"
-            f" {tuple(grid.shape)}"
-        )
-    time = whole.shape[2]
-    if free.dtype != torch.bool or free.shape != (4, time):
-        raise ValueError(
-            f"free is bool of shape (4, {time}), not {free.dtype} of {tuple(free.shape)}"
-        )
-    known = whole[:, ~free]
-    if known.numel() and not 0 <= int(known.min()) <= int(known.max()) <= model.mask:
-        raise ValueError(
-            f"symbols must be 0–{model.symbols - 1}, or {model.mask} for hidden ones, not"
-            f" {int(known.min())}–{int(known.max())}"
-        )
-    if not 0 <= temperature < math.inf:
-        raise ValueError(f"temperature must be a number of 0 or more, not {temperature!r}")
-    if phase is None:
-        phase = torch.full((time,), UNKNOWN)
-    if phase.shape != (time,):
-        raise ValueError(f"phase must be of shape ({time},), not {tuple(phase.shape)}")
-    context = model.context if context is None else context
-    if not isinstance(context, int) or context < 2:
-        raise ValueError(f"a context has 2 steps or more, not {context!r}")
-    may, allowed = may[0][:, None].expand(4, time, -1), may[1]
-    if allowed is not None:
-        if allowed.shape != may.shape or allowed.dtype != torch.bool:
-            raise ValueError(
-                f"allowed is bool of shape {tuple(may.shape)}, not {allowed.dtype} of"
-                f" {tuple(allowed.shape)}"
-            )
-        may = may & allowed
-    stuck = free & ~may.any(-1)
-    if stuck.any():
-        voice, step = stuck.nonzero()[0].tolist()
-        raise ValueError(f"nothing is allowed in voice {voice} at step {step}, which is free")
-    device = next(model.parameters()).device
-    whole, free, phase, may = (x.to(device) for x in (whole.clone(), free, phase, may))
-    draw = Draw(temperature, torch.Generator(device).manual_seed(seed))
-    training = model.training
-    model.eval()
-    try:
-        with torch.inference_mode():
-            whole[:, free] = model.mask
-            for start, stop, first, last in windows(free, context):
-                cells = free[:, first:last].clone()
-                cells[:, : start - first] = cells[:, stop - first :] = False
-                blocked = ~may[:, first:last]
-
-                def score(
-                    part: Tensor, cells: Tensor, span=slice(first, last), blocked=blocked
-                ) -> Tensor:
-                    logits = model(part, phase[span], cells)
-                    if not logits.isfinite().all():
-                        raise FloatingPointError("the model's scores aren't finite")
-                    return logits.masked_fill(blocked.expand(*part.shape, -1)[cells], -torch.inf)
-
-                whole[..., first:last] = way(whole[..., first:last], cells, score, draw)
-    finally:
-        model.train(training)
-    whole = whole.clone().cpu()
-    return whole[0] if grid.ndim == 2 else whole
-
-
-def windows(free: Tensor, context: int) -> list[tuple[int, int, int, int]]:
-    """Cut what is free into parts, each with a window of the context around it.
-
-    Returns
-    -------
-    list of (start, stop, first, last)
-        Steps ``start`` to ``stop`` are to be filled, seeing ``first`` to ``last``.
-    """
-    time = free.shape[1]
-    steps = free.any(0).nonzero()[:, 0].tolist()
-    if not steps:
-        return []
-    most = time if time <= context else max(1, context // 2)
-    found, start = [], steps[0]
-    while start is not None:
-        stop = min(start + most, steps[-1] + 1)
-        middle = (start + stop) // 2
-        first = max(0, min(middle - context // 2, time - context))
-        found.append((start, stop, first, min(time, first + context)))
-        start = next((step for step in steps if step >= stop), None)
-    return found
-
-
-def sung(
-    model: MaskedChorale, ranges: Sequence[tuple[int, int]] | None = RANGES, rests: bool = False
-) -> Tensor:
-    """Tell what each voice may sing: (4, symbols) bool.
-
-    Raises
-    ------
-    ValueError
-        If there aren't four ranges, or in one of them there is no pitch that the model knows.
-    """
-    found = torch.ones(4, model.symbols, dtype=torch.bool)
-    if ranges is not None:
-        if len(ranges) != 4:
-            raise ValueError(f"there are four voices, not {len(ranges)} ranges")
-        pitches = torch.arange(model.low, model.low + model.pitches)
-        for v, (lowest, highest) in enumerate(ranges):
-            found[v, 1:] = (pitches >= lowest) & (pitches <= highest)
-        if not found[:, 1:].any(1).all():
-            raise ValueError(f"in a range of {ranges} this model knows no pitch")
-    found[:, 0] = rests
-    return found
+    return filled(model, grid, free, sweep, phase, temperature, may, context, seed)

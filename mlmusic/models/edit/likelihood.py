@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from mlmusic.models.edit.model import UNKNOWN, MaskedChorale
-from mlmusic.models.transformer.chorale import ORDER
 
 
 class Nats(NamedTuple):
@@ -37,7 +36,8 @@ def nll(
     and take the mean of ``-log p`` over all cells that aren't known there, is right on average
     (Uria et al., 2014; Hoogeboom et al., 2022, equation 6). By Jensen's inequality it is at least
     ``-log`` of the mean of ``p(x)`` over orders. With "time" the order is chapter 06's: from left
-    to right, inside a step soprano, bass, alto, tenor.
+    to right, inside a step soprano, bass, alto, tenor. As there, one pass scores all cells
+    exactly, and ``samples`` and ``seed`` play no part.
 
     As there, a piece that is longer than the context is read in parts that are half as long, each
     given as much before it: what comes later is never seen. The unit is that of
@@ -83,11 +83,13 @@ def nll(
     for i, grid in enumerate(grids):
         for first, done, last in parts(grid.shape[1], model.context):
             cells = 4 * (last - done)
-            # One place from each of as many equal parts of the order: fewer rare draws.
-            places = (np.arange(samples) + rng.random(samples)) / samples * cells
+            places = np.zeros(1)
+            if order == "random":
+                # One place from each of as many equal parts of the order: fewer rare draws.
+                places = (np.arange(samples) + rng.random(samples)) / samples * cells
             for place in places.astype(int):
-                masks = gap(last - first, done - first, place, order, rng)
-                jobs.append((i, first, last, *masks, cells))
+                hidden = gap(last - first, done - first, place, rng)
+                jobs.append((i, first, last, hidden, cells))
     jobs.sort(key=lambda job: job[2] - job[1])
     found = np.zeros(len(jobs))
     device, training = next(model.parameters()).device, model.training
@@ -96,14 +98,17 @@ def nll(
         with torch.no_grad():
             for start in range(0, len(jobs), batch):
                 some = jobs[start : start + batch]
-                found[start : start + batch] = _nats(model, grids, phases, some, device)
+                found[start : start + batch] = _nats(model, grids, phases, some, order, device)
     finally:
         model.train(training)
     notes = sum(grid.numel() for grid in grids)
     whole = {}
     for (i, first, *_), nats in zip(jobs, found, strict=True):
         whole.setdefault((i, first), []).append(nats)
-    spread = [np.var(nats, ddof=1) / samples if samples > 1 else np.nan for nats in whole.values()]
+    unknown = 0.0 if order == "time" else np.nan
+    spread = [
+        np.var(nats, ddof=1) / len(nats) if len(nats) > 1 else unknown for nats in whole.values()
+    ]
     total = sum(np.mean(nats) for nats in whole.values())
     return Nats(float(total / notes), float(np.sqrt(sum(spread)) / notes))
 
@@ -119,10 +124,8 @@ def parts(time: int, context: int) -> list[tuple[int, int, int]]:
     return found
 
 
-def gap(
-    time: int, done: int, place: int, order: str, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Hide all cells from one place of an order on.
+def gap(time: int, done: int, place: int, rng: np.random.Generator) -> np.ndarray:
+    """Hide all cells from one place of a random order on: (4, time) bool.
 
     Parameters
     ----------
@@ -130,24 +133,10 @@ def gap(
         Steps of a part, and how many of them are known.
     place : int
         How many of the other cells are known.
-    order : {"random", "time"}
-
-    Returns
-    -------
-    hidden, counted : (4, time) bool
-        What is hidden; and over which of that the mean is taken: with "random" all, for any of
-        them may come next, with "time" only the one that does.
     """
-    cells = 4 * (time - done)
-    if order == "random":
-        turn = rng.permutation(cells)
-    else:
-        turn = np.add.outer([ORDER.index(v) for v in range(4)], 4 * np.arange(time - done)).ravel()
-    turn = turn.reshape(4, time - done)
-    hidden, counted = np.zeros((2, 4, time), bool)
-    hidden[:, done:] = turn >= place
-    counted[:, done:] = turn >= place if order == "random" else turn == place
-    return hidden, counted
+    hidden = np.zeros((4, time), bool)
+    hidden[:, done:] = rng.permutation(4 * (time - done)).reshape(4, -1) >= place
+    return hidden
 
 
 def _nats(
@@ -155,24 +144,26 @@ def _nats(
     grids: Sequence[Tensor],
     phases: Sequence[Tensor] | None,
     jobs: list,
+    order: str,
     device: torch.device,
 ) -> np.ndarray:
     """Estimate the nats of parts of like length."""
     longest = jobs[-1][2] - jobs[-1][1]
     notes = torch.full((len(jobs), 4, longest), model.outside)
     hidden = torch.zeros(notes.shape, dtype=torch.bool)
-    counted = hidden.clone()
     phase = torch.full((len(jobs), longest), 0 if phases is not None else UNKNOWN)
-    for row, (i, first, last, masked, counts, _) in enumerate(jobs):
+    for row, (i, first, last, masked, _) in enumerate(jobs):
         length = last - first
         notes[row, :, :length] = grids[i][:, first:last]
         hidden[row, :, :length] = torch.from_numpy(masked)
-        counted[row, :, :length] = torch.from_numpy(counts)
         if phases is not None:
             phase[row, :length] = phases[i][first:last]
-    seen = torch.where(hidden, model.mask, notes)
-    logits = model(seen.to(device), phase.to(device), counted.to(device)).cpu()
-    log_p = logits.double().log_softmax(-1).gather(-1, notes[counted][:, None])[:, 0]
-    row = counted.nonzero()[:, 0]
+    notes, hidden, phase = (part.to(device) for part in (notes, hidden, phase))
+    if order == "time":
+        logits = model.both(notes, hidden, phase)[1]
+    else:
+        logits = model(torch.where(hidden, model.mask, notes), phase, hidden)
+    log_p = logits.double().log_softmax(-1).gather(-1, notes[hidden][:, None])[:, 0]
+    row = hidden.nonzero()[:, 0]
     means = row.bincount(-log_p, minlength=len(jobs)) / row.bincount(minlength=len(jobs))
-    return means.numpy() * [cells for *_, cells in jobs]
+    return means.cpu().numpy() * [cells for *_, cells in jobs]

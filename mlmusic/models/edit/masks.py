@@ -16,7 +16,7 @@ from mlmusic.score import Score
 KINDS = {"everything": 0.4, "bars": 0.3, "voices": 0.2, "the rest": 0.1}
 """Where something is hidden, and how often."""
 
-UNITS = {"cells": 0.6, "notes": 0.2, "beats": 0.2}
+UNITS = {"cells": 0.3, "notes": 0.05, "beats": 0.05, "all": 0.6}
 """What is hidden there as a whole, and how often."""
 
 Gap = tuple[Tensor, Tensor, Tensor]
@@ -26,8 +26,9 @@ Gap = tuple[Tensor, Tensor, Tensor]
 def region(grid: np.ndarray, rng: np.random.Generator, kind: str) -> np.ndarray:
     """Draw where something may be hidden: (4, time) bool.
 
-    "bars" are 4 to 64 steps of some voices, "voices" one to three whole ones (half of the time
-    all but the soprano: a melody to harmonise), "the rest" all after a step.
+    "bars" are 4 to 64 steps, half of the time of all voices and else of some; "voices" are one to
+    three whole ones, half of the time all but the soprano: a melody to harmonise; "the rest" is
+    all after a step.
     """
     time = grid.shape[1]
     chosen = np.zeros(grid.shape, bool)
@@ -36,7 +37,7 @@ def region(grid: np.ndarray, rng: np.random.Generator, kind: str) -> np.ndarray:
     elif kind == "bars":
         length = min(time, 4 * int(rng.integers(1, 17)))
         first = int(rng.integers(0, time - length + 1))
-        voices = rng.permutation(4)[: rng.integers(1, 5)]
+        voices = rng.permutation(4)[: rng.integers(1, 4) if rng.random() < 0.5 else 4]
         chosen[voices, first : first + length] = True
     elif kind == "voices":
         voices = rng.permutation(4)[: rng.integers(1, 4)] if rng.random() < 0.5 else [1, 2, 3]
@@ -56,7 +57,7 @@ def hidden(grid: np.ndarray, rng: np.random.Generator, there: np.ndarray, unit: 
     rng : np.random.Generator
     there : (4, time) bool
         The region.
-    unit : {"cells", "notes", "beats"}
+    unit : {"cells", "notes", "beats", "all"}
         A beat is four steps of one voice.
 
     Returns
@@ -64,6 +65,8 @@ def hidden(grid: np.ndarray, rng: np.random.Generator, there: np.ndarray, unit: 
     (4, time) bool
         At least one unit.
     """
+    if unit == "all":
+        return there
     place = np.arange(grid.shape[1])
     if unit == "cells":
         number = np.broadcast_to(place, grid.shape)
@@ -141,18 +144,39 @@ class _Frame:
         return past(notes, self.pitches)
 
 
-def gap_loss(model: nn.Module, gap: Gap) -> tuple[Tensor, Tensor]:
-    """Return the sum of the gaps' losses, and how many there are.
+IN_TIME = 0.7
+"""How much the loss from left to right counts in `both_losses`."""
 
-    A gap's loss is the mean of ``-log p`` over its hidden cells: with any number of cells as likely
-    as any other, this is an unbiased estimate of the order-agnostic loss per cell (Hoogeboom et
-    al., equation 6).
+
+def gap_loss(model: nn.Module, gap: Gap) -> tuple[Tensor, Tensor]:
+    """Return the sum of the gaps' losses in any order, and how many there are.
+
+    A gap's loss is the mean of ``-log p`` over its hidden cells, each as if it were the next one:
+    with any number of cells as likely as any other, this is an unbiased estimate of the
+    order-agnostic loss per cell (Hoogeboom et al., equation 6). It doesn't teach the model to write
+    from left to right: `both_losses` does.
     """
     grids, masks, phase = gap
     mask = getattr(model, "module", model).mask
     logits = model(torch.where(masks, mask, grids), phase, masks)
+    return _by_gap(logits, grids, masks), torch.tensor(len(grids), device=grids.device)
+
+
+def both_losses(model: nn.Module, gap: Gap) -> tuple[Tensor, Tensor]:
+    """Return the sum of the gaps' losses in any order and from left to right, and how many.
+
+    The first is that of `gap_loss`, the other the mean of ``-log p`` over all hidden cells of the
+    batch, given also the hidden ones before them; `IN_TIME` weights them.
+    """
+    grids, masks, phase = gap
+    any_order, in_time = model(grids, phase, masks, both=True)
+    in_time = nn.functional.cross_entropy(in_time.float(), grids[masks])
+    total = (1 - IN_TIME) * _by_gap(any_order, grids, masks) + IN_TIME * len(grids) * in_time
+    return total, torch.tensor(len(grids), device=grids.device)
+
+
+def _by_gap(logits: Tensor, grids: Tensor, masks: Tensor) -> Tensor:
+    """Add up the mean losses of gaps."""
     loss = nn.functional.cross_entropy(logits.float(), grids[masks], reduction="none")
     share = 1 / masks.flatten(1).sum(1)
-    return (loss * share[masks.nonzero()[:, 0]]).sum(), torch.tensor(
-        len(grids), device=grids.device
-    )
+    return (loss * share[masks.nonzero()[:, 0]]).sum()

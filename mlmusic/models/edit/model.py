@@ -6,6 +6,9 @@ deep and tractable density estimator*, 2014), which is the same as absorbing dis
 (Austin et al., *Structured denoising diffusion models in discrete state-spaces*, 2021; Hoogeboom et
 al., *Autoregressive diffusion models*, 2022). For chorales it was first used in Coconet (Huang et
 al., *Counterpoint by convolution*, 2017), with convolutions instead of attention.
+
+With the same weights it also writes what is hidden from left to right, as chapter 06's model does,
+but knowing what follows: see `mlmusic.models.edit.streams`.
 """
 
 from __future__ import annotations
@@ -15,7 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mlmusic.models.transformer.attention import Dropout, SelfAttention, Trunk, Turns, start
+from mlmusic.models.edit.around import FAR, Side, after, before, spaces
+from mlmusic.models.edit.streams import Streams
+from mlmusic.models.transformer.attention import Dropout, start
+from mlmusic.models.transformer.chorale import ORDER
 from mlmusic.models.transformer.pieces import symbols
 from mlmusic.score import Score
 
@@ -25,23 +31,6 @@ PHASES = {(4, 4): 0, (3, 4): 16}
 UNKNOWN = 28
 """Phase of a step whose place in the bar isn't known."""
 
-FAR = 32
-"""Notes that are further away than so many steps count as so far."""
-
-
-class BothWays(SelfAttention):
-    """Self-attention in which each position looks at all, before it and after it."""
-
-    def forward(self, x: Tensor, cache: None = None, turns: Turns | None = None):
-        """Map (batch, time, width) to the same shape."""
-        q, k, v = self.split(x, turns)
-        dtype = q.dtype
-        if q.device.type == "cpu":  # in bfloat16 it would be slower there
-            q, k, v = q.float(), k.float(), v.float()
-        with torch.autocast(q.device.type, enabled=False):
-            y = functional.scaled_dot_product_attention(q, k, v).to(dtype)
-        return self.mix(y.transpose(1, 2).flatten(2)), cache
-
 
 class MaskedChorale(nn.Module):
     """Score each masked symbol of four voices, given all that aren't masked.
@@ -49,9 +38,10 @@ class MaskedChorale(nn.Module):
     A symbol is silence (0) or a pitch (from 1 on, MIDI ``low + symbol - 1``) at each sixteenth, as
     in `mlmusic.models.transformer.pieces`: a note that sounds on is written again at each step.
 
-    One position a sixteenth: what is seen of the four voices is added up, and each voice has a head
-    of its own. A pitch's score is also that of its distance from the nearest known notes: of its
-    voice before and after, and of the other voices at this step.
+    One position a sixteenth: what is seen of the four voices there, before and after is added up,
+    and each voice has a head of its own, which also sees the known notes of its step. A pitch's
+    score is also that of its distance from the nearest known notes: of its voice before and after,
+    and of the other voices at this step.
 
     Parameters
     ----------
@@ -60,6 +50,8 @@ class MaskedChorale(nn.Module):
     width, layers, heads : int
         Of the trunk.
     dropout : float
+    blank : float
+        Share of what is seen at a step (a note, an age …) that training hides.
     context : int
         How many steps it was trained to see at once.
 
@@ -79,10 +71,11 @@ class MaskedChorale(nn.Module):
         low: int = 33,
         high: int = 84,
         width: int = 128,
-        layers: int = 4,
+        layers: int = 3,
         heads: int = 4,
-        dropout: float = 0.1,
-        context: int = 128,
+        dropout: float = 0.2,
+        blank: float = 0.1,
+        context: int = 64,
     ):
         super().__init__()
         if not 0 <= low <= high <= 127:
@@ -96,21 +89,34 @@ class MaskedChorale(nn.Module):
             "layers": layers,
             "heads": heads,
             "dropout": dropout,
+            "blank": blank,
             "context": context,
         }
         self.low, self.context = low, context
         self.pitches = high - low + 1
         self.symbols = self.pitches + 1
         self.mask, self.outside = self.symbols, self.symbols + 1
-        # One table for all that is seen: phase; symbols; how far the known notes are.
-        sizes = [UNKNOWN + 1] + 4 * [self.symbols + 2] + 8 * [FAR + 2]
-        self.see = nn.Embedding(sum(sizes), width)
-        offsets = torch.tensor([0, *sizes[:-1]]).cumsum(0)
+        # One table for all that is seen: which stream, phase; symbols, how far they are apart; and
+        # on both sides the nearest notes, where, how old, how reached, how far they are apart.
+        far = 2 * self.pitches + 2
+        side = [self.symbols, FAR + 2, FAR + 1, far, far]
+        self.see, offsets = self.table([2, UNKNOWN + 1], [self.symbols + 2, far, *side, *side])
         self.register_buffer("offsets", offsets, persistent=False)
-        self.dropout, self.norm = Dropout(dropout), nn.LayerNorm(width)
-        self.trunk = Trunk(width, layers, heads, dropout=dropout)
-        for block in self.trunk.blocks:
-            block.attention = BothWays(width, heads)
+        # And one for what a head sees of its step: the notes, and whether they're new.
+        self.told, shifts = self.table([], [self.symbols + 2, 3])
+        self.register_buffer("shifts", shifts, persistent=False)
+        self.blank, self.dropout, self.norm = Dropout(blank), Dropout(dropout), nn.LayerNorm(width)
+        self.trunk = Streams(width, layers, heads, dropout=dropout)
+        self.think = nn.ModuleList(
+            nn.Sequential(
+                nn.Linear(width, 2 * width),
+                nn.GELU(),
+                Dropout(dropout),
+                nn.Linear(2 * width, width),
+                nn.LayerNorm(width),
+            )
+            for _ in range(4)
+        )
         self.score = nn.ModuleList(nn.Linear(width, self.symbols) for _ in range(4))
         # From each of five notes: the voice's last and next one, and the other voices'.
         self.distance = nn.ModuleList(
@@ -119,9 +125,13 @@ class MaskedChorale(nn.Module):
         self.apply(start)
 
     def forward(
-        self, grid: Tensor, phase: Tensor | None = None, cells: Tensor | None = None
+        self,
+        grid: Tensor,
+        phase: Tensor | None = None,
+        cells: Tensor | None = None,
+        both: bool = False,
     ) -> Tensor:
-        """Score the symbols of every cell, or of some.
+        """Score the symbols of every cell, or of some, as if each were the next one.
 
         Parameters
         ----------
@@ -131,10 +141,12 @@ class MaskedChorale(nn.Module):
             Of `phases`; by default unknown.
         cells : (batch, 4, time) bool, optional
             Which cells are asked for: fewer take less time.
+        both : bool
+            Hide these cells and score them twice: see `both`.
 
         Returns
         -------
-        logits : (batch, 4, time, symbols), or (number of cells, symbols)
+        logits : (batch, 4, time, symbols), or ([2,] number of cells, symbols)
             Those of a masked cell depend on all cells that aren't masked. Those of the others say
             nothing: the model has seen the answer.
 
@@ -143,6 +155,49 @@ class MaskedChorale(nn.Module):
         ValueError
             If a shape or type is another.
         """
+        if both:
+            return torch.stack(self.both(grid, cells, phase))
+        phase = self.checked(grid, phase)
+        left, right = before(grid, self.pitches), after(grid, self.pitches)
+        x, _ = self.trunk.read(self.embedded(0, phase, grid, left, right))
+        wanted = torch.ones_like(grid, dtype=torch.bool) if cells is None else cells
+        logits = self.scored(x, wanted, grid, left, right)
+        return logits.view(*grid.shape, self.symbols) if cells is None else logits
+
+    def both(
+        self, grid: Tensor, hidden: Tensor, phase: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Score hidden cells, each as if it were the next one, and from left to right.
+
+        Parameters
+        ----------
+        grid : (batch, 4, time) int64
+            Symbols, all of them.
+        hidden : (batch, 4, time) bool
+        phase : (batch, time) or (time,) int64, optional
+
+        Returns
+        -------
+        any_order : (number of hidden cells, symbols)
+            As `forward` does.
+        in_time : (number of hidden cells, symbols)
+            Given also what is hidden before the step, and in it the voices before in `ORDER`: the
+            product over all of them is the exact likelihood of what is hidden.
+        """
+        phase = self.checked(grid, phase)
+        seen = torch.where(hidden, self.mask, grid)
+        left, right = before(seen, self.pitches), after(seen, self.pitches)
+        past = before(grid, self.pitches)
+        x = self.embedded(0, phase, seen, left, right)
+        y = self.embedded(1, phase, seen, past, right)
+        x, y = self.trunk.both(x, y, hidden.any(1))
+        return (
+            self.scored(x, hidden, seen, left, right),
+            self.scored(y, hidden, seen, past, right, grid),
+        )
+
+    def checked(self, grid: Tensor, phase: Tensor | None) -> Tensor:
+        """Return phases (batch, time), or complain about shapes."""
         if grid.ndim != 3 or grid.shape[1] != 4 or not grid.shape[2] or grid.dtype != torch.int64:
             raise ValueError(
                 "a grid is int64 of shape (batch, 4, time) with a step, not"
@@ -153,23 +208,81 @@ class MaskedChorale(nn.Module):
             phase = torch.full((time,), UNKNOWN, device=grid.device)
         if phase.shape[-1] != time:
             raise ValueError(f"phases of {phase.shape[-1]} steps don't fit a grid of {time}")
-        notes, far = self.known(grid)
-        seen = [phase.expand(batch, time)[:, None], grid, far]  # (batch, rows, time) each
-        rows = torch.cat(seen, 1).transpose(1, 2) + self.offsets
-        x = functional.embedding_bag(rows.flatten(0, 1), self.see.weight, mode="sum")
-        x, _ = self.trunk(self.norm(self.dropout(x.view(batch, time, -1))))
-        wanted = torch.ones_like(grid, dtype=torch.bool) if cells is None else cells
-        row, voice, step = wanted.nonzero(as_tuple=True)
-        turn = voice.argsort(stable=True)  # one voice after the other, for each has its own head
-        row, voice, step = row[turn], voice[turn], step[turn]
-        x, near = x[row, step], notes[row, voice, :, step]
-        sizes = voice.bincount(minlength=4).tolist()
-        split = zip(x.split(sizes), near.split(sizes), strict=True)
-        logits = torch.cat([self.voice(v, *part) for v, part in enumerate(split)])
-        logits = logits[turn.argsort()]
-        return logits.view(*grid.shape, self.symbols) if cells is None else logits
+        return phase.expand(batch, time)
 
-    def voice(self, v: int, x: Tensor, notes: Tensor) -> Tensor:
+    def table(self, once: list[int], voices: list[int]) -> tuple[nn.Embedding, Tensor]:
+        """Return a table of embeddings for things of several kinds, and where each begins.
+
+        Of each kind in ``once`` there is one at a step, of those in ``voices`` one in each voice.
+        """
+        sizes = torch.tensor(once + [size for size in voices for _ in range(4)])
+        return nn.Embedding(int(sizes.sum()), self.config["width"]), sizes.cumsum(0) - sizes
+
+    def embedded(self, stream: int, phase: Tensor, seen: Tensor, left: Side, right: Side) -> Tensor:
+        """Add up what is seen at each step: (batch, time, width).
+
+        Parameters
+        ----------
+        stream : {0, 1}
+            Reading, or writing.
+        phase : (batch, time) int64
+        seen : (batch, 4, time) int64
+            What is known at each step.
+        left, right : Side
+            What is known before and after.
+        """
+        single = torch.stack([torch.full_like(phase, stream), phase], 1)
+        parts = [single, seen, spaces(seen, self.pitches)]
+        for side in (left, right):
+            parts += [*side, spaces(side.note, self.pitches)]
+        rows = torch.cat(parts, 1).transpose(1, 2) + self.offsets
+        shown, weight = None, self.see.weight
+        if self.training:
+            shown = self.blank(weight.new_ones(rows.shape)).flatten(0, 1)
+        x = functional.embedding_bag(
+            rows.flatten(0, 1), weight, mode="sum", per_sample_weights=shown
+        )
+        return self.norm(self.dropout(x.unflatten(0, phase.shape)))
+
+    def scored(
+        self,
+        x: Tensor,
+        cells: Tensor,
+        seen: Tensor,
+        left: Side,
+        right: Side,
+        grid: Tensor | None = None,
+    ) -> Tensor:
+        """Score cells, each voice with its own head: (number of cells, symbols).
+
+        Parameters
+        ----------
+        x : (batch, time, width)
+            What the trunk says.
+        cells : (batch, 4, time) bool
+        seen, left, right
+            As in `embedded`.
+        grid : (batch, 4, time) int64, optional
+            Symbols that are known to the voices after, in `ORDER`.
+        """
+        found, places = [], []
+        number = (cells.flatten().cumsum(0) - 1).view(cells.shape)
+        for v in range(4):
+            row, step = cells[:, v].nonzero(as_tuple=True)
+            count = len(row)
+            if self.training:  # for each new shape, oneDNN compiles bfloat16 kernels anew: keep few
+                row, step = (functional.pad(i, (0, -count % 128)) for i in (row, step))
+            notes = seen[row, :, step]
+            if grid is not None:
+                first = list(ORDER[: ORDER.index(v)])
+                notes[:, first] = grid[row, :, step][:, first]
+            near = torch.stack([left.note[row, v, step], right.note[row, v, step]], -1)
+            logits = self.voice(v, x[row, step], notes, left.note[row, :, step], near)
+            found.append(logits[:count])
+            places.append(number[row, v, step][:count])
+        return torch.cat(found)[torch.cat(places).argsort()]
+
+    def voice(self, v: int, x: Tensor, notes: Tensor, last: Tensor, near: Tensor) -> Tensor:
         """Score one voice's symbols at some cells.
 
         Parameters
@@ -177,47 +290,30 @@ class MaskedChorale(nn.Module):
         v : int
         x : (n, width)
             What the trunk says there.
-        notes : (n, 5) int64
-            The known notes around, see `known`.
+        notes : (n, 4) int64
+            What is known of the step; the voice's own symbol plays no part.
+        last : (n, 4) int64
+            Each voice's nearest known note before it, or 0.
+        near : (n, 2) int64
+            The voice's own before and after.
 
         Returns
         -------
         (n, symbols)
         """
-        scores = self.distance[v](x).view(len(x), 5, 2 * self.pitches - 1)
+        own = torch.arange(4, device=x.device) == v
+        notes = torch.where(own, self.mask, notes)
+        new = torch.where(notes >= self.mask, 2, (notes != last).long())
+        rows = torch.cat([notes, new], -1) + self.shifts
+        x = self.think[v](x + functional.embedding_bag(rows, self.told.weight, mode="sum"))
+        others = notes[:, [u for u in range(4) if u != v]]
+        others = torch.where(others > self.pitches, 0, others)
+        reference = torch.cat([near, others], -1)  # (n, 5)
+        scores = self.distance[v](x).unflatten(-1, (5, 2 * self.pitches - 1))
         symbol = torch.arange(1, self.symbols, device=x.device)
-        away = symbol - notes.clamp(min=1)[..., None] + self.pitches - 1  # (n, 5, pitches)
-        found = (scores.gather(-1, away) * (notes > 0)[..., None]).sum(1)
-        return self.score[v](x) + functional.pad(found, (1, 0))
-
-    def known(self, grid: Tensor) -> tuple[Tensor, Tensor]:
-        """Find the notes around each cell that aren't hidden.
-
-        Returns
-        -------
-        notes : (batch, 4, 5, time) int64
-            The voice's nearest known note before the cell and after it, then the other three
-            voices' at this step; 0 where there is none.
-        far : (batch, 8, time) int64
-            How many steps away the former are, at most `FAR`, for four voices before and after;
-            one more where there is none.
-        """
-        time = grid.shape[-1]
-        place = torch.arange(time, device=grid.device)
-        sounds = (grid > 0) & (grid < self.mask)
-        notes, far = [], []
-        for backwards in (False, True):
-            seen = sounds.flip(-1) if backwards else sounds
-            here = grid.flip(-1) if backwards else grid
-            last = torch.where(seen, place, -1).cummax(-1).values
-            last = functional.pad(last, (1, -1), value=-1)  # before this cell
-            note = torch.where(last >= 0, here.gather(-1, last.clamp(min=0)), 0)
-            away = torch.where(last >= 0, (place - last).clamp(max=FAR), FAR + 1)
-            notes.append(note.flip(-1) if backwards else note)
-            far.append(away.flip(-1) if backwards else away)
-        here = torch.where(sounds, grid, 0)
-        notes += [here.roll(-shift, dims=1) for shift in (1, 2, 3)]
-        return torch.stack(notes, 2), torch.cat(far, 1)
+        away = symbol - reference.clamp(min=1)[..., None] + self.pitches - 1  # (n, 5, pitches)
+        scores = (scores.gather(-1, away) * (reference > 0)[..., None]).sum(1)
+        return self.score[v](x) + functional.pad(scores, (1, 0))
 
     def grid(self, score: Score) -> tuple[Tensor, Tensor]:
         """Write a score as a grid of symbols (4, steps) and its phases (steps,).

@@ -151,9 +151,8 @@ class Recommender:
             If an item or a count is impossible.
         """
         self._check_fitted()
-        items = np.asarray(items, int)
         counts = np.ones(len(items)) if counts is None else counts
-        plays = Plays(np.zeros_like(items), items, counts, ["you"], self.items)
+        plays = Plays(np.zeros(len(items), int), items, counts, ["you"], self.items)
         return plays.matrix(self.weight).astype(np.float32)
 
     def recommend_all(self, k: int = 10, exclude_seen: bool = True) -> np.ndarray:

@@ -171,9 +171,9 @@ class ItemKNN(_Neighbors):
             similar.data[similar.indices == own] = 0
             blocks.append(_keep(similar, self.neighbors))
         self.similarity = vstack(blocks, "csr")
-        # The same with a fixed number of neighbours an item: missing ones weigh 0.
+        # The same with one number of neighbours for all items: missing ones weigh 0.
         sizes = np.diff(self.similarity.indptr)
-        filled = np.arange(self.neighbors) < sizes[:, None]
+        filled = np.arange(sizes.max()) < sizes[:, None]
         self._near = np.zeros(filled.shape, np.int32)
         self._how = np.zeros(filled.shape, np.float32)
         self._near[filled], self._how[filled] = self.similarity.indices, self.similarity.data

@@ -25,7 +25,13 @@ METHODS: dict[str, tuple[Callable[[], Recommender], ...]] = {
     ),
     "user-knn": tuple(partial(UserKNN, size) for size in (100, 50, 200, 400)),
     "user-knn-tfidf": tuple(partial(UserKNN, size, "tfidf") for size in (100, 50, 200, 400)),
-    "als": tuple(partial(ALS, 64, alpha) for alpha in (10.0, 0.3, 1.0, 3.0)),
+    "als": tuple(
+        partial(ALS, 64, alpha, regularization)
+        for alpha, regularization in (
+            *((10.0, 10.0), (0.3, 3.0), (0.3, 10.0), (1.0, 3.0), (1.0, 10.0), (1.0, 30.0)),
+            *((3.0, 10.0), (3.0, 30.0), (10.0, 30.0), (10.0, 100.0)),
+        )
+    ),
     "ease": tuple(partial(EASE, regularization) for regularization in (100.0, 30.0, 200.0, 400.0)),
 }
 

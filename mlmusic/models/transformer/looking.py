@@ -86,17 +86,16 @@ def influence(model: ChoraleModel, notes: Tensor, step: int) -> np.ndarray:
         with torch.inference_mode():
             seen = model.past(notes[: step + 1])
             rows = torch.arange(1, step)  # row 0 hides nothing, row i hides place i
-            previous, age, move = (part.repeat(step, 1, 1) for part in seen[:3])
-            previous[rows, rows] = model.pitches + 1
-            age[rows, rows] = 0
-            move[rows, rows] = model.pitches
-            phase = seen.phase.expand(step, -1)
-            summary = model.look_back(Past(previous, age, move, phase))[0][:, step]
+            hidden = Past(*(part.repeat(step, *part.ndim * [1]) for part in seen))
+            hidden.previous[rows, rows] = model.pitches + 1
+            hidden.age[rows, rows] = 0
+            hidden.move[rows, rows] = model.pitches
+            summary = model.look_back(hidden)[0][:, step]
             told = _predicted(model, summary, seen.previous[step], notes[step])
     finally:
         model.train(training)
-    full, hidden = told[:1], told[1:]
-    return (full.exp() * (full - hidden)).sum((1, 2)).numpy()
+    full, less = told[:1], told[1:]
+    return (full.exp() * (full - less)).sum((1, 2)).numpy()
 
 
 def sensitivity(model: ChoraleModel, notes: Tensor, step: int) -> np.ndarray:

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from mlmusic.models.edit import UNKNOWN, Gaps, MaskedChorale, gap_loss, phases
+from mlmusic.models.edit import UNKNOWN, Gaps, MaskedChorale, both_losses, gap_loss, phases
+from mlmusic.models.edit.around import after, before, spaces
 from mlmusic.models.edit.masks import KINDS, UNITS, hidden, region
+from mlmusic.models.transformer.chorale import ORDER
 from mlmusic.score import Score
 
 
@@ -40,16 +42,47 @@ def test_every_known_cell_matters_and_the_hidden_one_does_not(model):
     torch.testing.assert_close(model(grid)[hole], before, rtol=0, atol=0)
 
 
-def test_known(model):
-    mask = model.mask
-    grid = torch.tensor([[[5, mask, mask, 0, 7], [mask] * 5, [1, 1, 1, 1, 1], [2, 0, 3, 4, mask]]])
-    notes, far = model.known(grid)
-    assert notes[0, 0, 0].tolist() == [0, 5, 5, 5, 5]  # the soprano's last known note
-    assert notes[0, 0, 1].tolist() == [7, 7, 7, 7, 0]  # and its next one
-    assert notes[0, 3, 2:].sum(0).tolist() == [6, 1, 1, 1, 8]  # the others at the same step
-    assert far[0, 0].tolist() == [33, 1, 2, 3, 4]
-    assert far[0, 4].tolist() == [4, 3, 2, 1, 33]
-    assert far[0, 1].tolist() == [33] * 5
+def test_writing_sees_what_came_before_and_what_is_known(model):
+    grid = grids(model, 1)
+    hidden = torch.zeros(grid.shape, dtype=torch.bool)
+    hidden[..., 6:12] = hidden[:, 1, 15] = True
+    hidden[:, 2, 6:12] = False  # the tenor is known
+    any_order, in_time = model.both(grid, hidden)
+    seen = torch.where(hidden, model.mask, grid)
+    torch.testing.assert_close(any_order, model(seen, cells=hidden))
+    for voice, step in ((0, 8), (3, 8), (1, 8), (2, 9), (0, 18)):
+        other = grid.clone()
+        other[0, voice, step] = (other[0, voice, step] + 1) % model.symbols
+        differs = torch.zeros(grid.shape, dtype=torch.bool)
+        differs[hidden] = (model.both(other, hidden)[1] - in_time).abs().amax(-1) > 1e-5
+        place = 4 * np.arange(20) + np.array([[ORDER.index(v)] for v in range(4)])
+        later = torch.from_numpy(place > place[voice, step])[None]
+        if hidden[0, voice, step]:  # only what comes after it
+            assert not (differs & ~later).any() and (differs & later).any(), (voice, step)
+        else:  # all that is hidden
+            assert differs[hidden].all(), (voice, step)
+
+
+def test_what_is_known_around():
+    mask, pitches = 11, 10
+    grid = torch.tensor(
+        [[[5, mask, 6, 6, 7, 7], [mask] * 6, [1, 1, 1, 1, 1, 1], [2, 0, 3, 4, mask, mask]]]
+    )
+    left, right = before(grid, pitches), after(grid, pitches)
+    assert left.note[0, 0].tolist() == [0, 5, 5, 6, 6, 7]
+    assert left.away[0, 0].tolist() == [33, 1, 2, 1, 1, 1]
+    assert left.age[0, 0].tolist() == [0, 1, 1, 1, 2, 1]
+    assert left.move[0, 0].tolist() == [10, 10, 10, 10, 10, 11]  # from 6 to 7, known
+    assert right.note[0, 0].tolist() == [6, 6, 6, 7, 7, 0]
+    assert right.age[0, 0].tolist() == [2, 2, 1, 2, 1, 0]
+    assert right.move[0, 0].tolist() == [9, 9, 9, 10, 10, 10]  # 6 lies below what follows
+    assert left.note[0, 1].tolist() == [0] * 6 and left.away[0, 1].tolist() == [33] * 6
+    assert left.age[0, 2].tolist() == [0, 1, 2, 3, 4, 5]
+    assert left.note[0, 3].tolist() == [0, 2, 2, 3, 4, 4]
+    assert left.away[0, 3].tolist() == [33, 1, 2, 1, 1, 2]
+    apart = spaces(grid, pitches)[0]
+    assert apart[0].tolist() == [21] * 6  # the alto is unknown
+    assert apart[2].tolist() == [9, 21, 8, 7, 21, 21] and apart[3].tolist()[0] == 7
 
 
 def test_phases():
@@ -113,11 +146,17 @@ def test_gaps(model, chorale):
     assert grids.shape == (4, 4, model.context) and masks.flatten(1).any(1).all()
     assert not (masks & (grids == model.outside)).any()
     assert phase.max() <= UNKNOWN
+    one, two = (
+        torch.nn.functional.cross_entropy(logits, grids[masks], reduction="none")
+        for logits in model.both(grids, masks, phase)
+    )
+    each = torch.zeros(grids.shape).masked_scatter(masks, one)
+    any_order = sum(each[i][masks[i]].mean() for i in range(4))
     loss, count = gap_loss(model, (grids, masks, phase))
-    logits = model(torch.where(masks, model.mask, grids), phase).log_softmax(-1)
-    each = -logits.gather(-1, grids.clamp(max=model.symbols - 1)[..., None])[..., 0]
-    wanted = sum(each[i][masks[i]].mean() for i in range(4))
-    torch.testing.assert_close(loss, wanted)
+    torch.testing.assert_close(loss, any_order)
+    assert count == 4
+    loss, count = both_losses(model, (grids, masks, phase))
+    torch.testing.assert_close(loss, 0.3 * any_order + 0.7 * 4 * two.mean())
     assert count == 4
 
 
@@ -128,7 +167,7 @@ def test_it_learns(chorale):
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
     losses = []
     for step in range(40):
-        loss, count = gap_loss(model, gaps.batch(step))
+        loss, count = both_losses(model, gaps.batch(step))
         optimizer.zero_grad()
         (loss / count).backward()
         optimizer.step()

@@ -143,6 +143,8 @@ def test_bad_questions_are_refused(fitted, name):
             model.recommend(0, k)
     with pytest.raises(ValueError, match="item 99 isn't among the 30 items"):
         model.recommend_to([99])
+    with pytest.raises(ValueError, match="item must be whole numbers"):
+        model.recommend_to([1.7])
     with pytest.raises(ValueError, match="count -1.0 must be a number above 0"):
         model.recommend_to([1], counts=[-1])
     with pytest.raises(ValueError, match="histories of 7 items, but it was fitted on 30"):
@@ -264,6 +266,14 @@ def test_item_knn_by_hand(plays):
     model = recommend.ItemKNN(neighbors=4, scheme="tfidf").fit(plays)
     assert model.similarity.toarray() == pytest.approx(similar, abs=1e-5)
     assert model.score(model.history) == pytest.approx(table @ similar, abs=1e-5)
+
+
+def test_more_neighbours_than_items_take_no_more_room(plays):
+    """A table of items × neighbours would be 240 GB here."""
+    every, all_others = (recommend.ItemKNN(n).fit(plays) for n in (10**9, ITEMS))
+    assert np.array_equal(every.score(every.history), all_others.score(all_others.history))
+    lonely = recommend.ItemKNN().fit(Plays.from_rows([("a", "x", 1), ("b", "y", 1)]))
+    assert lonely.recommend(0).tolist() == [1]
 
 
 def test_bm25_by_hand():
