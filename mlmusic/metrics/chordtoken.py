@@ -145,7 +145,7 @@ def _piece(model: ChoraleModel, piece: Tensor, tokens: np.ndarray, least: float)
     seen = model.past(piece[None])
     summary = model.look_back(seen)[0][0]
     steps, bits = len(piece), _bits(model.low, model.symbols)
-    wanted = tokens[np.bitwise_or.reduce(bits[piece.numpy()], axis=-1)]
+    wanted = tokens[chord_sets(piece, model.low)]
     step = np.arange(steps)  # of each start of a chord that is followed
     notes = torch.zeros(steps, 4, dtype=torch.int64)
     log_p, sounds = np.zeros(steps), np.zeros(steps, int)
