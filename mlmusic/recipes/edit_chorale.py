@@ -28,7 +28,7 @@ LICENCE = "MIT; trained on chorales that are in the public domain"
 MODEL = {"low": 33, "high": 84, "width": 96, "layers": 3, "heads": 4, "dropout": 0.2}
 GAPS = {"size": 16, "reach": 6}
 TRAINING = {
-    "steps": 1800,
+    "steps": 4000,
     "lr": 3e-3,
     "warmup": 100,
     "decay": 0.5,
