@@ -105,7 +105,8 @@ def filled(
     seed: int,
 ) -> Tensor:
     """Check everything, and fill window after window in one ``way``."""
-    grid, free = torch.as_tensor(grid), torch.as_tensor(free)
+    # Contiguous, for a transposed array keeps its strides through all that follows.
+    grid, free = (torch.as_tensor(given).contiguous() for given in (grid, free))
     whole = grid[None] if grid.ndim == 2 else grid
     if whole.ndim != 3 or whole.shape[1] != 4 or not whole.numel() or whole.dtype != torch.int64:
         raise ValueError(

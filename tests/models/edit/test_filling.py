@@ -48,6 +48,14 @@ def test_deterministic(model, grid, way, options):
 
 
 @pytest.mark.parametrize("way, options", WAYS)
+def test_the_arrays_strides_play_no_part(model, grid, way, options):
+    turned = gap().T.contiguous().T, grid.T.contiguous().T
+    assert not turned[0].is_contiguous()
+    found = way(model, turned[1], turned[0], seed=1, **options)
+    assert torch.equal(found, way(model, grid, gap(), seed=1, **options))
+
+
+@pytest.mark.parametrize("way, options", WAYS)
 def test_nothing_free_everything_free_and_temperature_0(model, grid, way, options):
     assert torch.equal(way(model, grid, torch.zeros_like(gap()), seed=0, **options), grid)
     piece = way(model, grid, torch.ones_like(gap()), seed=0, **options)
