@@ -69,14 +69,20 @@ def ndcg(ranked: ArrayLike, relevant: Relevant) -> np.ndarray:
 
 
 def reciprocal_rank(ranked: ArrayLike, relevant: Relevant) -> np.ndarray:
-    """1 / place of the first hit, 0 without one, shape (users,). Its mean is called MRR."""
+    """1 / place of the first hit, 0 without one, shape (users,).
+
+    Its mean over users is MRR, the mean reciprocal rank.
+    """
     found = hits(ranked, relevant)
     first = np.where(found.any(1), 1 / (found.argmax(1) + 1), 0.0)
     return np.where(_sizes(relevant) > 0, first, np.nan)
 
 
 def average_precision(ranked: ArrayLike, relevant: Relevant) -> np.ndarray:
-    """Mean of the precision at each hit, over the hits that were possible. Its mean is MAP."""
+    """Mean of the precision at each hit, over the hits that were possible, shape (users,).
+
+    Its mean over users is MAP, the mean average precision.
+    """
     found = hits(ranked, relevant)
     places = np.arange(1, found.shape[1] + 1)
     total = (found * np.cumsum(found, 1) / places).sum(1)
