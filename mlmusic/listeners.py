@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mlmusic.models.recommend.base import top
 from mlmusic.plays import Plays
 
 DAYS = 1000  # the time that is simulated
@@ -220,10 +221,7 @@ def simulate(
     utility -= np.log(np.maximum(luck, 1e-30, out=luck), out=luck)  # Gumbel noise
     sizes = np.clip(np.round(random.normal(per_listener, 2, listeners)), 1, None).astype(int)
     most = int(sizes.max())
-    chosen = np.argpartition(utility, -most, 1)[:, -most:]
-    love = np.take_along_axis(utility, chosen, 1)
-    order = np.argsort(-love, 1)
-    chosen = np.take_along_axis(chosen, order, 1)
+    chosen = top(utility, most)  # what is loved most leads
     kept = np.arange(most) < sizes[:, None]
 
     counts = _counts(sizes, most, random)

@@ -168,7 +168,14 @@ def test_loopback_is_allowed(host):
 
 @pytest.mark.parametrize(
     ("stated", "measured", "wrong"),
-    [(20, 41, True), (20, 39, False), (30, 14, True), (30, 16, False), (10, 4, False), (5, 16, True)],
+    [
+        (20, 41, True),
+        (20, 39, False),
+        (30, 14, True),
+        (30, 16, False),
+        (10, 4, False),
+        (5, 16, True),
+    ],
 )
 def test_a_stated_cost_may_be_off_by_a_factor_of_two_and_ten_seconds(stated, measured, wrong):
     assert run_notebooks.wrong_by_too_much(stated, measured) is wrong

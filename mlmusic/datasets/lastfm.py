@@ -15,8 +15,9 @@ def lastfm(path: str | Path) -> Plays:
     """Read ``user_artists.dat`` of HetRec 2011's Last.fm set, or any file of that format.
 
     A header ``userID artistID weight``, then one row a pair, tab-separated: two whole numbers and
-    how often that user played that artist. The file is free for non-commercial research and isn't
-    shipped: https://grouplens.org/datasets/hetrec-2011/.
+    how often that user played that artist. Blanks and tabs at the end of a line and Windows' line
+    ends do no harm. The file is free for non-commercial research and isn't shipped:
+    https://grouplens.org/datasets/hetrec-2011/.
 
     Parameters
     ----------
@@ -55,7 +56,7 @@ def lastfm(path: str | Path) -> Plays:
         if not line.strip():
             continue
         try:
-            user, item, count = map(int, line.split("\t"))
+            user, item, count = map(int, line.rstrip().split("\t"))
         except ValueError:
             raise ValueError(
                 f"{path.name}, line {number}: {line[:60]!r} isn't three whole numbers with tabs "

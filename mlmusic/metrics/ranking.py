@@ -3,7 +3,7 @@
 All take ``ranked``, an int array of shape (users, k): the items recommended to each user, best
 first, and ``relevant``, one set (or list, or array) of items a user: those held out. A list
 shorter than k ends with -1. Users without a relevant item can't be scored and count as NaN; `mean`
-leaves them out.
+leaves them out. Lists without a place (k = 0) are refused with a ValueError.
 
 References
 ----------
@@ -33,8 +33,8 @@ def hits(ranked: ArrayLike, relevant: Relevant) -> np.ndarray:
     Raises
     ------
     ValueError
-        If ``ranked`` isn't a table of whole numbers, has another number of users than
-        ``relevant``, or recommends an item twice to the same user.
+        If ``ranked`` isn't a table of whole numbers, has no places (k = 0) or another number of
+        users than ``relevant``, or recommends an item twice to the same user.
     """
     ranked = _checked(ranked)
     if len(relevant) != len(ranked):
@@ -69,14 +69,20 @@ def ndcg(ranked: ArrayLike, relevant: Relevant) -> np.ndarray:
 
 
 def reciprocal_rank(ranked: ArrayLike, relevant: Relevant) -> np.ndarray:
-    """1 / place of the first hit, 0 without one, shape (users,). Its mean is called MRR."""
+    """1 / place of the first hit, 0 without one, shape (users,).
+
+    Its mean over users is MRR, the mean reciprocal rank.
+    """
     found = hits(ranked, relevant)
     first = np.where(found.any(1), 1 / (found.argmax(1) + 1), 0.0)
     return np.where(_sizes(relevant) > 0, first, np.nan)
 
 
 def average_precision(ranked: ArrayLike, relevant: Relevant) -> np.ndarray:
-    """Mean of the precision at each hit, over the hits that were possible. Its mean is MAP."""
+    """Mean of the precision at each hit, over the hits that were possible, shape (users,).
+
+    Its mean over users is MAP, the mean average precision.
+    """
     found = hits(ranked, relevant)
     places = np.arange(1, found.shape[1] + 1)
     total = (found * np.cumsum(found, 1) / places).sum(1)
@@ -98,8 +104,25 @@ def mean(values: ArrayLike) -> float:
 
 
 def coverage(ranked: ArrayLike, items: int) -> float:
-    """Share of the catalogue that is recommended to anybody at all."""
+    """Share of the catalogue that is recommended to anybody at all.
+
+    Parameters
+    ----------
+    ranked : int array, shape (users, k)
+        May hold nothing but -1: nothing is recommended, and the coverage is 0.
+    items : int
+        How many there are in the catalogue.
+
+    Raises
+    ------
+    ValueError
+        If the catalogue is empty, or doesn't hold all that is recommended.
+    """
     ranked = _checked(ranked)
+    if items < 1:
+        raise ValueError(f"the catalogue must hold at least one item, not {items}")
+    if ranked.max(initial=-1) >= items:
+        raise ValueError(f"item {ranked.max()} is recommended, but the catalogue holds {items}")
     return len(np.unique(ranked[ranked >= 0])) / items
 
 
@@ -187,6 +210,12 @@ def miscalibration(ranked: ArrayLike, history: Relevant, group: ArrayLike) -> np
         0 if the list mixes the groups as the user does, 1 if they have nothing in common; NaN
         without a history or a list.
 
+    Raises
+    ------
+    ValueError
+        If there are no groups, they aren't whole numbers from 0, an item has none, or the lists
+        and the histories are of different numbers of users.
+
     References
     ----------
     H. Steck, "Calibrated recommendations", *RecSys*, 2018 (who takes a KL divergence; total
@@ -194,11 +223,21 @@ def miscalibration(ranked: ArrayLike, history: Relevant, group: ArrayLike) -> np
     """
     ranked = _checked(ranked)
     group = np.asarray(group)
+    if group.size == 0:
+        raise ValueError("there are no groups: group must say the group of each item")
+    if group.ndim != 1 or not np.issubdtype(group.dtype, np.integer) or group.min() < 0:
+        raise ValueError("group must hold one whole number from 0 for each item")
+    if len(history) != len(ranked):
+        raise ValueError(f"{len(ranked)} lists, but histories of {len(history)} users")
     width = int(group.max()) + 1
     values = np.full(len(ranked), np.nan)
     for user, (row, played) in enumerate(zip(ranked, history, strict=True)):
         listed, own = row[row >= 0], np.array(list(played), int)
         if len(listed) and len(own):
+            if (last := max(listed.max(), own.max())) >= len(group):
+                raise ValueError(
+                    f"item {last} has no group: there are groups of {len(group)} items"
+                )
             shares = [np.bincount(group[x], minlength=width) / len(x) for x in (listed, own)]
             values[user] = np.abs(shares[0] - shares[1]).sum() / 2
     return values
@@ -208,6 +247,8 @@ def _checked(ranked: ArrayLike) -> np.ndarray:
     ranked = np.asarray(ranked)
     if ranked.ndim != 2 or not np.issubdtype(ranked.dtype, np.integer):
         raise ValueError("ranked must be a table of item numbers, shape (users, k)")
+    if ranked.shape[1] == 0:
+        raise ValueError("the lists have no places: k must be at least 1")
     ordered = np.sort(ranked, 1)
     twice = (ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)
     if twice.any():

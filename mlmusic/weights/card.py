@@ -6,7 +6,10 @@ import json
 import math
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
+
+_COLUMNS = 100  # of a notebook's output
 
 
 @dataclass(frozen=True, repr=False)
@@ -68,8 +71,28 @@ class Card:
             if not math.isfinite(value):
                 raise ValueError(f"the score {name!r} must be finite, not {value}")
 
+    def __str__(self) -> str:
+        """Tell a reader what matters, in lines that fit a notebook; `repr` tells all."""
+        width = max(map(len, self.scores), default=0) + 2
+        rows = {
+            "data": [self.data],
+            "command": [self.command],
+            "cost": [f"{self.cpu_seconds:.0f} CPU seconds"],
+            "scores": [f"{name:<{width}}{value:.4f}" for name, value in self.scores.items()],
+            "memorisation": [self.memorisation],
+            "licence": [self.licence],
+        }
+        indent = " " * 16
+        lines = [f"{self.name}: {self.model}, {self.parameters:,} parameters"]
+        for row, texts in rows.items():
+            label = f"  {row}".ljust(len(indent))
+            for text in texts:
+                lines += wrap(text, _COLUMNS, initial_indent=label, subsequent_indent=indent)
+                label = indent
+        return "\n".join(lines)
+
     def __repr__(self) -> str:
-        """Spell it in lines, for reading."""
+        """Spell all of it, a line each."""
         rows = {
             "model": f"{self.model}, {self.parameters:,} parameters",
             "config": ", ".join(f"{name}={value!r}" for name, value in self.config.items()),

@@ -23,6 +23,24 @@ def test_a_file(tmp_path, newline, mark):
     assert plays.time is None
 
 
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("end", ["\t", " ", "\t\t ", "\r"])
+def test_blanks_at_the_end_of_a_line(tmp_path, newline, end):
+    text = HEADER.replace("\n", "\t\n") + f"9\t52\t13883{end}\n2\t51\t11690{end}"
+    plays = datasets.lastfm(written(tmp_path / "f.dat", text, newline))
+    assert plays.matrix("count").toarray().tolist() == [[11690, 0], [0, 13883]]
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    "row", ["4\t5", "4\t5\t", "4\t5\t\t", "4\t\t5", "4\t5\t6\t7\t", "\t4\t5\t6"]
+)
+def test_a_damaged_row_stays_damaged_whatever_the_line_end(tmp_path, newline, row):
+    text = HEADER + f"1\t2\t3\t\n\n{row}\n"
+    with pytest.raises(ValueError, match="f.dat, line 4: .* isn't three whole numbers"):
+        datasets.lastfm(written(tmp_path / "f.dat", text, newline))
+
+
 def test_only_a_header(tmp_path):
     assert len(datasets.lastfm(written(tmp_path / "f.dat", HEADER))) == 0
 

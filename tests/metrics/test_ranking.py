@@ -77,6 +77,14 @@ def test_coverage_and_gini():
             ranking.gini(bad)
 
 
+def test_coverage_of_nothing():
+    assert ranking.coverage([[-1, -1]], 10) == 0  # nothing is recommended to anybody
+    with pytest.raises(ValueError, match="the catalogue must hold at least one item, not 0"):
+        ranking.coverage([[-1, -1]], 0)
+    with pytest.raises(ValueError, match="item 8 is recommended, but the catalogue holds 8"):
+        ranking.coverage(RANKED, 8)
+
+
 def test_novelty():
     # Of 8 users, 4 know item 0 (1 bit), 1 knows item 1 (3 bits), nobody item 2 (as if 1).
     values = ranking.novelty([[0, 1], [2, -1], [-1, -1]], [4, 1, 0], 8)
@@ -99,6 +107,42 @@ def test_miscalibration():
         [[0, 2], [0, 1], [2, 3], [0, 1]], [[1, 3], [2], [2, 3], []], group
     )
     assert values == pytest.approx([0, 1, 0, np.nan], nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("group", "message"),
+    [
+        ([], "there are no groups"),
+        ([0.0, 1.0], "one whole number from 0 for each item"),
+        ([0, -1], "one whole number from 0"),
+        ([[0, 1]], "one whole number from 0"),
+        ([0, 1], "item 2 has no group: there are groups of 2 items"),
+    ],
+)
+def test_impossible_groups(group, message):
+    with pytest.raises(ValueError, match=message):
+        ranking.miscalibration([[0, 1]], [[2]], group)
+
+
+def test_histories_of_others():
+    with pytest.raises(ValueError, match="1 lists, but histories of 2 users"):
+        ranking.miscalibration([[0, 1]], [[1], [0]], [0, 0])
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        ranking.hits,
+        ranking.recall,
+        ranking.precision,
+        ranking.ndcg,
+        ranking.reciprocal_rank,
+        ranking.average_precision,
+    ],
+)
+def test_lists_without_a_place(metric):
+    with pytest.raises(ValueError, match="the lists have no places: k must be at least 1"):
+        metric(np.empty((2, 0), int), [[1], [2]])
 
 
 @pytest.mark.parametrize(

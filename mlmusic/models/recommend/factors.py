@@ -126,8 +126,9 @@ class ALS(Recommender):
 class BPR(Recommender):
     """Bayesian personalised ranking: what was played shall score above what wasn't.
 
-    For user u, a played item i and another j drawn by lot, maximise
-    ``log σ(x_u · (y_i - y_j) + b_i - b_j)`` by stochastic gradients.
+    For user u, each item i that u plays and an item j that u doesn't, drawn anew each time and each
+    as likely as the other, maximise ``log σ(x_u · (y_i - y_j) + b_i - b_j)`` by stochastic
+    gradients. Who plays everything has no such j, and teaches nothing.
 
     Parameters
     ----------
@@ -181,8 +182,8 @@ class BPR(Recommender):
     def _fold_in(self, history: csr_matrix) -> torch.Tensor:
         """Find the factors of histories with the items' fixed: each row's own best answer.
 
-        The same items are drawn against everybody, so that nobody's factors depend on who else
-        is asked about.
+        The same items are drawn for everybody, so that nobody's factors depend on who else is
+        asked about; each row is compared with those of them that it doesn't hold.
         """
         sizes = np.diff(history.indptr)
         known = torch.from_numpy(np.arange(max(sizes.max(), 1)) < sizes[:, None])
@@ -190,12 +191,14 @@ class BPR(Recommender):
         items[known] = torch.from_numpy(history.indices.astype(np.int64))
         share = known / known.sum(1, keepdim=True).clamp(min=1)
         played, others = self._vectors[items], self._vectors[self._others]
+        unplayed = torch.from_numpy(history[:, self._others.numpy()].toarray() == 0)
+        unplayed = unplayed / unplayed.sum(1, keepdim=True).clamp(min=1)  # (rows, others)
         users = torch.zeros(len(sizes), self.factors, requires_grad=True)
         optimizer = torch.optim.Adam([users], 0.1)
         for _ in range(_STEPS):
             above = (played @ users[..., None])[..., 0] + self._bias[items]
             below = users @ others.T + self._bias[self._others]
-            fit = logsigmoid(above[..., None] - below[:, None]).mean(2)
+            fit = (unplayed[:, None] * logsigmoid(above[..., None] - below[:, None])).sum(2)
             loss = -(share * fit).sum() + self.regularization * users.square().sum()
             optimizer.zero_grad()
             loss.backward()
@@ -213,14 +216,18 @@ class BPR(Recommender):
     ) -> None:
         user = torch.from_numpy(np.repeat(np.arange(len(users)), np.diff(history.indptr)))
         item = torch.from_numpy(history.indices.astype(np.int64))
+        # Who plays everything has nothing to compare with.
+        choosy = torch.from_numpy(np.diff(history.indptr) < len(vectors))[user]
+        user, item = user[choosy], item[choosy]
         learned = [tensor.requires_grad_(True) for tensor in (users, vectors, bias)]
         optimizer = torch.optim.Adam(learned, self.rate)
         self.losses: list[float] = []
         for _ in tqdm(range(self.epochs), "BPR", unit="epoch", disable=not self.progress):
             total = 0.0
-            for batch in torch.randperm(len(user), generator=generator).split(size):
-                u, i = users[user[batch]], item[batch]
-                j = torch.randint(len(vectors), i.shape, generator=generator)
+            other = _unplayed(history, user, generator)
+            order = torch.randperm(len(user), generator=generator)
+            for batch in order.split(size) if len(order) else ():
+                u, i, j = users[user[batch]], item[batch], other[batch]
                 margin = (u * (vectors[i] - vectors[j])).sum(1) + bias[i] - bias[j]
                 squares = sum(x.square().sum() for x in (u, vectors[i], vectors[j])) / len(batch)
                 loss = -logsigmoid(margin).mean() + self.regularization * squares
@@ -228,7 +235,20 @@ class BPR(Recommender):
                 loss.backward()
                 optimizer.step()
                 total += loss.item() * len(batch)
-            self.losses.append(total / len(user))
+            self.losses.append(total / max(len(user), 1))
+
+
+def _unplayed(history: csr_matrix, user: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Draw for each user an item that they don't play, each as likely as the other, (users,)."""
+    items, sizes = history.shape[1], np.diff(history.indptr)
+    starts, sizes = (torch.from_numpy(x.astype(np.int64)) for x in (history.indptr[:-1], sizes))
+    owner = torch.arange(len(sizes)).repeat_interleave(sizes)
+    # How many unplayed items lie before each played one: ascending for a user, as items are.
+    before = torch.from_numpy(history.indices) - (torch.arange(len(owner)) - starts[owner])
+    chance = torch.rand(user.shape, generator=generator, dtype=torch.float64)
+    place = (chance * (items - sizes[user])).long()  # among the unplayed
+    passed = torch.searchsorted(owner * items + before, user * items + place, right=True)
+    return place + passed - starts[user]
 
 
 def _in_chunks(table: csr_matrix, size: int) -> Iterator[csr_matrix]:

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy.sparse import csr_matrix
 
 from mlmusic.models import recommend
 from mlmusic.models.recommend.base import top
+from mlmusic.models.recommend.factors import _unplayed
 from mlmusic.models.recommend.neighbors import _keep
 from mlmusic.plays import Plays
 
@@ -367,6 +369,29 @@ def test_what_descends_keeps_its_losses(fitted, name):
     losses = fitted[name].losses
     assert len(losses) == fitted[name].epochs
     assert np.isfinite(losses).all() and losses[-1] < losses[0]
+
+
+def test_bpr_compares_with_what_is_not_played(plays):
+    """Each unplayed item is as likely as the other, and a played one never comes."""
+    history = plays.matrix()
+    users = torch.arange(4).repeat_interleave(20_000)
+    drawn = _unplayed(history, users, torch.Generator().manual_seed(0)).reshape(4, -1)
+    for row, found in zip(history[:4].toarray(), drawn.numpy(), strict=True):
+        counts = np.bincount(found, minlength=ITEMS)
+        assert (counts[row > 0] == 0).all()
+        assert counts[row == 0] / len(found) == pytest.approx(1 / (row == 0).sum(), rel=0.2)
+
+
+def test_bpr_and_somebody_who_plays_everything():
+    """They have nothing to compare with, and change nothing for the others."""
+    everything = [(0, item, 1) for item in range(5)]
+    model = recommend.BPR(factors=2, epochs=3)
+    assert model.fit(Plays.from_rows(everything)).losses == [0, 0, 0]
+    assert np.isfinite(model.score(model.history)).all()
+    mixed = Plays.from_rows([*everything, *((1, item, 1) for item in range(3))])
+    model.fit(mixed)
+    assert np.isfinite(model.losses).all()
+    assert set(model.recommend(1, 5).tolist()) == {3, 4}
 
 
 def test_sasrec_looks_at_the_order():
