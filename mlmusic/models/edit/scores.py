@@ -15,10 +15,11 @@ def rewritten(
 ) -> Score:
     """Write new symbols into a score.
 
-    A note that lies wholly in fixed cells stays as it was, whatever is written beside it. One that
-    reaches into free cells or out of them goes on sounding in its fixed ones: where the new
-    pitch at the border is the same it's held across, otherwise it begins or ends there. A pitch
-    that goes on inside is one note; where nothing has changed, it's struck again where it was.
+    A note that lies wholly in fixed cells stays as it was, whatever is written beside it. In free
+    cells a pitch that goes on is one note, for the symbols don't say where it would be struck
+    again: how the score's own notes were repeated there plays no part. Where free cells border on
+    fixed ones, a note that lay across is held on if its pitch is still the same on both sides, and
+    otherwise begins or ends there; two notes stay two.
 
     Parameters
     ----------
@@ -34,22 +35,25 @@ def rewritten(
     Returns
     -------
     Score
-        With new notes of the median velocity; syllables at which no note begins any longer are
-        left out.
+        With new notes of the fixed ones' median velocity (of all, if none is fixed); syllables at
+        which no note begins any longer are left out.
+
+    Raises
+    ------
+    ValueError
+        If a fixed cell has a new symbol.
     """
+    if (before != after)[~free].any():
+        raise ValueError("there are new symbols in cells that aren't free")
     steps = free.shape[1]
     codes = np.full((4, steps), REST, np.int64)
     grid = score.to_grid(4, quantize=True)
     codes[: len(grid), : grid.shape[1]] = grid
-    pitches = np.where(after > 0, after + low - 1, REST)
-    goes_on = np.zeros(free.shape, bool)
-    goes_on[:, 1:] = (after[:, 1:] == after[:, :-1]) & (after[:, 1:] > 0)
-    was_held = codes == HOLD
-    changed = before != after
-    inside = free.copy()  # this cell and the one before it are free, and one of them is new
-    inside[:, 1:] &= free[:, :-1] & (changed[:, 1:] | changed[:, :-1])
-    inside[:, 0] = False
-    new = np.where(goes_on & (was_held | inside), HOLD, pitches)
+    held = codes == HOLD
+    held[:, 1:] |= free[:, 1:] & free[:, :-1]
+    goes_on = (after > 0) & (after == np.pad(after, ((0, 0), (1, 0)))[:, :-1])
+    new = np.where(after > 0, after + low - 1, REST)
+    new[held & goes_on] = HOLD
 
     touched, cells = _touched(score.notes, free)
     kept = np.array([not touched[cell].any() for cell in cells], bool)
@@ -57,7 +61,7 @@ def rewritten(
     found = found[touched[found["voice"], np.rint(4 * found["onset"]).astype(int)]]
     found = found.astype(NOTE_DTYPE)
     if len(score):
-        found["velocity"] = int(np.median(score.notes["velocity"]))
+        found["velocity"] = int(np.median(score.notes["velocity"][kept if kept.any() else ...]))
     notes = np.concatenate([score.notes[kept], found])
     notes = notes[np.lexsort((notes["pitch"], notes["voice"], notes["onset"]))]
     begun = {(int(n["voice"]), round(float(n["onset"]), 6)) for n in notes}
