@@ -10,6 +10,12 @@ from matplotlib.axes import Axes
 
 from mlmusic.plots.style import INK, PALETTE, canvas, numbers, set_alt
 
+DIRECTIONS = {
+    "higher": "higher is better →",
+    "lower": "← lower is better",
+    "nearer": "the nearer to the dashed line, the better",
+}
+
 
 def comparison(
     rows: Mapping[str, float | tuple[float, float, float] | Sequence[float]],
@@ -32,8 +38,8 @@ def comparison(
         Where to draw; a new figure by default.
     unit : str
         What is measured, such as ``"semitones"``.
-    better : {"higher", "lower"}
-        Which direction is better.
+    better : {"higher", "lower", "nearer"}
+        Which direction is better; nearer is to the baseline.
     baseline : str, optional
         The row that the others should beat: hollow, with a dashed line through its score.
 
@@ -45,14 +51,17 @@ def comparison(
     ------
     ValueError
         If there are no rows, a score isn't finite, an interval doesn't hold its value, the
-        direction is unknown, or the baseline is none of the rows.
+        direction is unknown, the baseline is none of the rows, or it is missing where nearer to it
+        is better.
     """
-    if better not in ("higher", "lower"):
-        raise ValueError(f"better is {better!r}; it must be 'higher' or 'lower'")
+    if better not in DIRECTIONS:
+        raise ValueError(f"better is {better!r}; it must be one of {', '.join(DIRECTIONS)}")
     if not rows:
         raise ValueError("there is nothing to compare: no rows")
     if baseline is not None and baseline not in rows:
         raise ValueError(f"the baseline {baseline!r} is none of the rows: {', '.join(rows)}")
+    if better == "nearer" and baseline is None:
+        raise ValueError("nearer to what is better? Name the baseline")
     scores = {str(name): _score(name, row) for name, row in rows.items()}
     decimals = _decimals(scores)
     with canvas(ax, height=0.7 + 0.32 * len(scores)) as ax:
@@ -76,7 +85,7 @@ def comparison(
         ax.tick_params(axis="y", length=0)
         ax.grid(axis="x", color="#DDDDDD", lw=0.6)
         ax.set_axisbelow(True)
-        arrow = "higher is better →" if better == "higher" else "← lower is better"
+        arrow = DIRECTIONS[better]
         said = [f"{unit} ({arrow})" if unit else arrow]
         if any(len(single) for *_, single in scores.values()):
             said.append("strokes: single runs or folds; pale bar: their range")
@@ -113,11 +122,16 @@ def _score(name: str, row: Any) -> tuple[float, float, float, np.ndarray]:
 
 
 def _describe(scores: dict[str, tuple], unit: str, better: str, baseline: str | None) -> str:
-    best = (max if better == "higher" else min)(scores, key=lambda name: scores[name][0])
+    if better == "nearer":
+        others = [name for name in scores if name != baseline]
+        best = min(others, key=lambda name: abs(scores[name][0] - scores[baseline][0]))
+    else:
+        best = (max if better == "higher" else min)(scores, key=lambda name: scores[name][0])
     said, decimals = [], _decimals(scores)
     for name, (value, low, high, _) in scores.items():
         which = " (the baseline)" if name == baseline else ""
         span = f", from {low:.{decimals}f} to {high:.{decimals}f}" if high > low else ""
         said.append(f"{name}{which} {value:.{decimals}f}{span}")
     of = f" in {unit}" if unit else ""
-    return f"Comparison{of}, {better} is better: {'; '.join(said)}. The best is {best}."
+    than = " to the baseline" if better == "nearer" else ""
+    return f"Comparison{of}, {better}{than} is better: {'; '.join(said)}. The best is {best}."

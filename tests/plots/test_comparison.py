@@ -48,6 +48,14 @@ def test_comparison_takes_intervals():
     assert "cnn 0.700, from 0.600 to 0.900" in plots.alt(plots.comparison({"cnn": interval}))
 
 
+def test_nearer_to_the_baseline_is_better():
+    rows = {"Bach": 0.4, "held": 0.1, "model": 0.6, "dull": 0.0}
+    ax = plots.comparison(rows, better="nearer", baseline="Bach")
+    assert ax.get_xlabel() == "the nearer to the dashed line, the better"
+    assert "nearer to the baseline is better" in plots.alt(ax)
+    assert plots.alt(ax).endswith("The best is model.")
+
+
 @pytest.mark.parametrize(
     ("rows", "options", "message"),
     [
@@ -57,7 +65,8 @@ def test_comparison_takes_intervals():
         ({"a": "high"}, {}, "must be one row of numbers"),
         ({"a": (1.0, 2.0)}, {}, r"give \(value, low, high\)"),
         ({"a": (1.0, 2.0, 3.0)}, {}, "lies outside 2–3"),
-        ({"a": 1}, {"better": "more"}, "'higher' or 'lower'"),
+        ({"a": 1}, {"better": "more"}, "one of higher, lower, nearer"),
+        ({"a": 1}, {"better": "nearer"}, "Name the baseline"),
         ({"a": 1}, {"baseline": "b"}, "none of the rows: a"),
     ],
 )
