@@ -1,6 +1,7 @@
 """Part writing: each rule on a fault and on a near miss, the words, Bach, and music21's checks."""
 
 import warnings
+from dataclasses import replace
 
 import pytest
 
@@ -119,6 +120,20 @@ def test_minor_and_other_keys():
     assert told(same, kinds=["unresolved leading note"], key=(0, "minor")) != []
     unknown = piece("G#4 E4", "E4 C4", "B3 A3", "E3 A2", key=(0, "phrygian"))
     assert told(unknown, kinds=["unresolved leading note"]) == []
+    # After a change of key the new one counts: G sharp doesn't lead in C major, F sharp in G does.
+    change = piece(
+        "G#4 E4 G#4 E4 F#4 D4",
+        "E4 C4 E4 C4 D4 B3",
+        "B3 A3 B3 A3 A3 G3",
+        "E3 A2 E3 A2 D3 G2",
+        key=None,
+    )
+    for keys, beats in (
+        ([(0.0, 0, "minor"), (2.0, 1, "major")], [(1, 2), (2, 2)]),
+        ([(0.0, 1, "major"), (2.0, 0, "minor")], [(1, 4)]),
+    ):
+        found = remarks(replace(change, key=keys), kinds="unresolved leading note")
+        assert [(remark.bar, remark.beat) for remark in found] == beats
     # A dominant seventh tells its leading note itself.
     seventh = piece("B4 G4", "F4 E4", "D4 C4", "G3 C3", key=None)
     assert told(seventh, kinds=["unresolved leading note"]) == [
@@ -126,7 +141,108 @@ def test_minor_and_other_keys():
     ]
 
 
+CHORDS = ("doubled leading note", "unresolved leading note", "unresolved seventh")
+
+
+@pytest.mark.parametrize("key", [(-3, "minor"), None])
+@pytest.mark.parametrize(
+    "voices",
+    [
+        ("F#5 G5", "C5 B4", "Eb4 D4", "Ab3 G3"),  # a German sixth to V
+        ("F#5 G5", "C5 C5", "Eb4 Eb4", "Ab3 G3"),  # to the six-four chord
+        ("F#5 G5", "C5 B4", "C4 D4", "Ab3 G3"),  # an Italian sixth, its C doubled as usual
+        ("C5 B4", "F#4 G4", "C4 D4", "Ab3 G3"),
+    ],
+)
+def test_augmented_sixths_sound_like_dominant_sevenths(voices, key):
+    assert told(piece(*voices, key=key), kinds=CHORDS) == []
+
+
+def test_an_augmented_sixth_is_told_by_the_key_or_by_how_it_goes_on():
+    going_elsewhere = ("F#5 Ab5", "C5 C5", "Eb4 F4", "Ab3 F3")
+    minor, unknown = (piece(*going_elsewhere, key=key) for key in ((-3, "minor"), None))
+    assert told(minor, kinds=CHORDS) == []
+    assert told(unknown, kinds=CHORDS) == [("unresolved seventh", 2, (0,))]
+    # Only the bass falls by a semitone, only the seventh rises by one: no augmented sixth.
+    falls = piece("F#5 Ab5", "C5 D5", "Eb4 D4", "Ab3 G3", key=None)
+    rises = piece("F#5 G5", "C5 C5", "Eb4 E4", "Ab3 C3", key=None)
+    for score in (falls, rises):
+        assert ("unresolved seventh", 2, (0,)) in told(score, kinds=CHORDS)
+
+
+@pytest.mark.parametrize(
+    ("voices", "faults"),
+    [
+        # A four-three chord to a six chord: the seventh rises with the bass.
+        (("B4 C5", "G4 G4", "F4 G4", "D3 E3"), []),
+        (("B4 C5", "G4 G4", "F4 G4", "D3 Eb3"), []),
+        (("B4 C5", "G4 G4", "F4 C5", "D3 E3"), [(2, (2,))]),  # by a leap
+        (("B4 E5", "G4 G4", "F4 G4", "D3 C3"), [(2, (2,))]),  # the bass falls
+        (("B4 B4 C5", "G4 G4 G4", "F4 G4 G4", "D3 - E3"), []),  # within the chord
+        (("B4 A4", "G4 A4", "F4 G4", "D3 E3"), [(2, (2,))]),  # no chord of resolution
+        (("D5 E5", "G4 G4", "F4 G4", "B2 C3"), [(2, (2,))]),  # another inversion
+    ],
+)
+def test_a_seventh_that_rises_with_the_bass(voices, faults):
+    found = told(piece(*voices), kinds="unresolved seventh")
+    assert found == [("unresolved seventh", *fault) for fault in faults]
+
+
+@pytest.mark.parametrize(
+    ("line", "faults"),
+    [
+        # Eighths; the dominant lasts from beat 1 to 2½, the tonic begins on beat 3.
+        ("B4 A4 B4 - C5 -", []),
+        ("B4 A4 B4 A4 C5 -", []),
+        ("B4 - - A4 C5 -", []),
+        ("B4 - - C5 G4 -", []),  # the tonic before its chord
+        ("B4 A4 B4 - G4 -", [3]),  # told of once
+        ("B4 - - A4 G4 -", [2.5]),
+        ("B4 - - - G4 -", [3]),
+        ("B4 - B4 - G4 -", [3]),
+        ("B4 - - D5 E5 -", []),  # left for another note of the chord
+        ("B4 - - D5 G4 -", []),
+    ],
+)
+def test_a_leading_note_may_be_ornamented(line, faults):
+    score = piece(line, "D4 - D4 - E4 -", "G3 - - - G3 -", "G3 - - - C3 -", length=0.5)
+    assert told(score, kinds="unresolved leading note") == [
+        ("unresolved leading note", beat, (0,)) for beat in faults
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "faults"),
+    [
+        ("F4 - - - E4 -", []),
+        ("F4 - - A4 E4 -", []),
+        ("F4 - - A4 G4 -", [2.5]),
+        ("F4 - - - G4 -", [3]),  # heard on two beats, told of once
+        ("F4 - F4 - G4 -", [3]),
+    ],
+)
+def test_a_seventh_may_be_ornamented(line, faults):
+    score = piece("B4 - - - C5 -", line, "D4 - D4 - C4 -", "G3 - - - C3 -", length=0.5)
+    assert told(score, kinds="unresolved seventh") == [
+        ("unresolved seventh", beat, (1,)) for beat in faults
+    ]
+
+
+def test_what_is_held_is_told_of_once():
+    held = piece("B4 - C5", "D4 D4 E4", "B3 - C4", "G3 G3 C3")
+    assert told(held, kinds="doubled leading note") == [("doubled leading note", 1, (0, 2))]
+    again = piece("B4 B4 C5", "D4 D4 E4", "B3 - C4", "G3 G3 C3")
+    assert [beat for _, beat, _ in told(again, kinds="doubled leading note")] == [1, 2]
+
+
 def test_chords_are_what_sounds_on_a_beat():
+    # Begun on beat 1½ and held over beat 2, or over the bar line, but not a chord that is left.
+    held = piece("G4 B4 - C5", "E4 F4 - G4", "C4 D4 - E4", "C3 G3 - C3", length=0.5)
+    assert told(held, kinds="unresolved seventh") == [("unresolved seventh", 2.5, (1,))]
+    (remark,) = remarks(replace(held, metre=[(1.0, 4, 4)]), kinds="unresolved seventh")
+    assert (remark.bar, remark.beat) == (1, 1.5)
+    short = piece("G4 B4 C5", "E4 F4 G4", "C4 D4 E4", "C3 G3 C3", length=0.5)
+    assert told(short, kinds="unresolved seventh") == []
     # The seventh passes, in eighths, between beats: no chord of its own.
     score = piece(
         "B4 - C5 -", "G4 F4 G4 -", "D4 - E4 -", "G3 - C3 -", length=0.5
@@ -152,6 +268,23 @@ def test_the_sentences():
         "Bar 1, beat 2: tenor and bass move in contrary motion from one fifth to the next"
         " (C–G to D–A)."
     )
+    assert sentences("C5 G4", "", "", "C4 G4")[0] == (
+        "Bar 1, beat 2: soprano and bass move from an octave to a unison (C–C to G–G)."
+    )
+    assert sentences("", "", "C4 B3", "C4 B2")[0] == (
+        "Bar 1, beat 2: tenor and bass move from a unison to an octave (C–C to B–B)."
+    )
+    assert sentences("", "", "C4 D4", "C3 D2")[0] == (
+        "Bar 1, beat 2: tenor and bass move in contrary motion from one octave to the next"
+        " (C–C to D–D)."
+    )
+    # A fifth is named as one, in any key.
+    assert sentences("", "", "Eb4 D4", "G#3 G3") == [
+        "Bar 1, beat 2: tenor and bass move in parallel fifths (G sharp–D sharp to G–D)."
+    ]
+    assert sentences("", "", "F4 E4", "A#3 A3", key=(3, "major")) == [
+        "Bar 1, beat 2: tenor and bass move in parallel fifths (A sharp–E sharp to A–E)."
+    ]
     assert sentences("E4 A4", "", "", "C3 D3") == [
         "Bar 1, beat 2: soprano and bass move the same way into a fifth, the soprano by a leap"
         " (C–E to D–A)."

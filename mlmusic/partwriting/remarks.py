@@ -161,7 +161,7 @@ def _faults(
         *rules.ranges(found, ranges),
         *rules.spacing(found),
         *rules.leading_notes(found, beats, tonics),
-        *rules.sevenths(found, beats),
+        *rules.sevenths(found, beats, tonics),
     ]
 
 
@@ -184,6 +184,8 @@ def _sentence(
         if adjective == "hidden":
             one = {"fifths": "a fifth", "octaves": "an octave"}[plural]
             return f"{both} move the same way into {one}, the soprano by a leap ({motion})"
+        if course := _to_or_from_unison(before, after):
+            return f"{both} move {course} ({motion})"
         if np.sign(after[0] - before[0]) == np.sign(after[1] - before[1]):
             return f"{both} move in {fault.kind} ({motion})"
         one = {"fifths": "fifth", "octaves": "octave"}[plural]
@@ -214,8 +216,19 @@ def _sentence(
     return f"the {names[0]}'s seventh {note} goes to {first} instead of falling by a step"
 
 
+def _to_or_from_unison(before: list[int], after: list[int]) -> str | None:
+    """Name a motion between octave and unison, which count as one interval."""
+    if (before[0] == before[1]) == (after[0] == after[1]):
+        return None
+    return "from an octave to a unison" if after[0] == after[1] else "from a unison to an octave"
+
+
 def _pair(pitches: list[int], key: tuple[int, str]) -> str:
-    return "–".join(_letter(pitch, key) for pitch in sorted(pitches))
+    """Name two pitches, the lower one first, a fifth as a fifth: G sharp–D sharp, not –E flat."""
+    low, high = sorted(pitches)
+    fifth = (high - low) % 12 == rules.FIFTH
+    # In the key a fifth higher each name lies a fifth higher.
+    return f"{_letter(low, key)}–{_letter(high, (key[0] + fifth, key[1]))}"
 
 
 def _letter(pitch: int, key: tuple[int, str]) -> str:
