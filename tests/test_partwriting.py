@@ -403,7 +403,7 @@ def test_against_music21(index):
     onsets = found.onset.round(4).tolist()
     ours = set()
     rules = partwriting.rules
-    for rule in (rules.parallels, rules.hidden, rules.crossings, rules.overlaps):
+    for rule in (rules.parallels, rules.hidden, rules.crossings, rules.overlaps, rules.spacing):
         for fault in rule(found):
             ours.add((fault.kind, onsets[fault.moment], fault.voices))
     assert ours <= theirs
@@ -422,6 +422,9 @@ def test_music21s_checks_find_a_fault():
     assert ("parallel octaves", 1.0, (0, 3)) in found
     unisons = piece("G4 F4", "D4 E4", "D4 E4", "B3 C3").to_music21()
     assert ("parallel unisons", 1.0, (1, 2)) in music21_faults(unisons)
+    wide = piece("G5 A5 C6", "F4 A4 A4", "E4 G3 G3", "C3 - -").to_music21()
+    spaces = {fault for fault in music21_faults(wide) if fault[0] == "spacing"}
+    assert spaces == {("spacing", 0.0, (0, 1)), ("spacing", 1.0, (1, 2)), ("spacing", 2.0, (0, 1))}
     rests = piece("G4 . F4", "D4 - E4", ". G3 A3", "C3 - D3").to_music21()
     for part in rests.parts:
         part.makeRests(fillGaps=True, inPlace=True)
