@@ -12,16 +12,18 @@ from numpy.typing import ArrayLike
 
 from mlmusic.audio import synthesize
 from mlmusic.describe import CHOIR, differences
+from mlmusic.models.transformer.pieces import symbols
 from mlmusic.partwriting import Remark, remarks
 from mlmusic.player import Player, play
-from mlmusic.score import REST, Score
-from mlmusic.tokens.base import last_change
+from mlmusic.score import Score
 
 MOST = 8
 """Largest number of bars, with a pickup: beyond, the boxes don't fit."""
 
 RATE = 11_025
 """Samples per second of what is heard: more of them take longer than an answer should."""
+
+_CLOSE = 1e-6  # quarter notes: sums of rounded floats differ by less
 
 Fill = Callable[[Score, np.ndarray, float, int], Score]
 
@@ -149,20 +151,25 @@ class Refiner(ipywidgets.VBox):
         return player
 
     def refine(self) -> None:
-        """Write the marked bars anew, as a click on *Refine* does."""
+        """Write the marked bars anew, as a click on *Refine* does; what fails is told as text."""
         marked = self.marked()
         if not marked.any():
             self._show("Nothing is marked: choose a bar of a voice first.")
             return
         before = self.score
+        self._show("Working…")
+        self.refine_button.disabled = True  # a second click would wait, and then refine again
         try:
             after = self._fill(before, marked, self.strength.value, self._seed)
             _check_kept(before, after, marked)
-        except ValueError as error:
-            self._show(f"Nothing was changed: {error}.")
+            self._add(after)
+        except Exception as error:  # the fill may be anyone's: a button shows no traceback
+            kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
+            self._show(f"Nothing was changed: {kind}{str(error).removesuffix('.')}.")
             return
+        finally:
+            self.refine_button.disabled = False
         self._seed += 1  # pressed again, it's another try
-        self._add(after)
         was, now = (len(found) for _, found, _ in self._past[-2:])
         text = differences(before, after, "before")
         self._show(f"Refined. {text} Remarks: {was} before, {now} after.", update=True)
@@ -209,7 +216,9 @@ def refine(score: Score, fill: Fill, *, strength: float = 1.0, seed: int = 0) ->
         Voices 0 to 3, at most `MOST` bars.
     fill : function (score, marked, strength, seed) -> Score
         Writes the marked bars, a (4, bars) bool array, anew; ``strength`` from 0 (nothing) to 1
-        (everything). `marked_steps` turns marks into steps. What isn't marked must stay.
+        (everything). `marked_steps` turns marks into steps. What isn't marked must stay: notes that
+        lie wholly in unmarked bars as they are, of others what sounds there; otherwise the answer
+        is refused.
     strength : float
         Where the slider stands at first.
     seed : int
@@ -231,20 +240,40 @@ def refine(score: Score, fill: Fill, *, strength: float = 1.0, seed: int = 0) ->
 
 
 def _check_kept(before: Score, after: Score, marked: np.ndarray) -> None:
-    """Refuse a change where nothing was marked."""
+    """Refuse what isn't a score for these bars, or changes where nothing was marked."""
+    if not isinstance(after, Score):
+        raise ValueError(f"the answer isn't a Score but of type {type(after).__name__}")
+    if not len(after) or max(after.voices) >= len(CHOIR):
+        raise ValueError(f"the answer needs notes in voices 0–3, not in {after.voices}")
+    for name in ("metre", "tempo", "key"):
+        if getattr(after, name) != getattr(before, name):
+            raise ValueError(f"the {name} would have changed")
+    lines = before.bar_lines
+    if len(after.bar_lines) != len(lines) or after.duration > before.duration + _CLOSE:
+        raise ValueError("the length would have changed")
+    old, new = before.notes.tolist(), after.notes.tolist()
+    lost = [note for note in set(old) - set(new) if not _reaches(note, lines, marked, -_CLOSE)]
+    # A note across a border may be cut there, so that a new one begins or ends at a marked bar.
+    added = [note for note in set(new) - set(old) if not _reaches(note, lines, marked, _CLOSE)]
     kept = ~marked_steps(before, marked)
     steps = kept.shape[1]
     differ = kept & (_sounding(before, steps) != _sounding(after, steps))
-    if after.duration > before.duration + 1e-9 or differ.any():
+    if lost or added or differ.any():
         raise ValueError("what wasn't marked would have changed")
 
 
+def _reaches(note: tuple, lines: np.ndarray, marked: np.ndarray, slack: float) -> bool:
+    """Whether a note, longer by some slack at both ends, sounds in a marked bar of its voice."""
+    onset, duration, *_, voice = note
+    first = np.searchsorted(lines, onset - slack, side="right") - 1
+    last = np.searchsorted(lines, onset + duration + slack)
+    return bool(marked[voice, max(first, 0) : last].any())
+
+
 def _sounding(score: Score, steps: int) -> np.ndarray:
-    """Return the pitch that sounds at each sixteenth, or rest: (4, steps)."""
-    grid = score.to_grid(4, quantize=True)[:, :steps]
-    whole = np.full((len(CHOIR), steps), REST, np.int64)
-    whole[: len(grid), : grid.shape[1]] = grid
-    return np.take_along_axis(whole, last_change(whole), axis=1)
+    """Return what sounds at each sixteenth, 0 in silence, for so many: (4, steps)."""
+    found = symbols(score, low=0, high=127).numpy().T[:, :steps]
+    return np.pad(found, ((0, 0), (0, steps - found.shape[1])))
 
 
 def _list(title: str, found: list[Remark], fresh: list[bool] | None = None) -> str:

@@ -1,12 +1,13 @@
 """Part writing: each rule on a fault and on a near miss, the words, Bach, and music21's checks."""
 
 import warnings
+from dataclasses import replace
 
 import pytest
 
 from mlmusic import Score, partwriting
 from mlmusic.datasets import chorales
-from mlmusic.partwriting import KINDS, MILD, Remark, faults_per_bar, moments, remarks
+from mlmusic.partwriting import KINDS, Remark, faults_per_bar, moments, remarks
 from mlmusic.partwriting.peer import CHECKED, music21_faults
 from mlmusic.score import REST
 
@@ -80,8 +81,8 @@ OCTAVES = piece("C5 D5 E5", "G4 - -", "E4 - -", "C3 D3 G3")
         (piece("E4 A4", "", "C4 F4", ""), "overlap", []),  # not neighbours
         (piece("C4 A5 A#5", "G3 - -", "", ""), "range", [(3, (0,))]),
         (piece("B3", "", "", ""), "range", [(1, (0,))]),
-        (piece("", "F3 D5", "C3 A4", "E2 E4"), "range", []),
-        (piece("", "", "", "D2 -"), "range", [(1, (3,))]),  # once, though it sounds for two
+        (piece("", "F3 D5", "C3 A4", "C2 E4"), "range", []),
+        (piece("", "", "", "B1 -"), "range", [(1, (3,))]),  # once, though it sounds for two
         (piece("E5 E5", "D4 E4", "", ""), "spacing", [(1, (0, 1))]),
         (piece("", "D5 C5", "C4 B3", ""), "spacing", [(1, (1, 2))]),
         (piece("", "C5 C5", "C4 C4", "C2 C2"), "spacing", []),
@@ -119,6 +120,20 @@ def test_minor_and_other_keys():
     assert told(same, kinds=["unresolved leading note"], key=(0, "minor")) != []
     unknown = piece("G#4 E4", "E4 C4", "B3 A3", "E3 A2", key=(0, "phrygian"))
     assert told(unknown, kinds=["unresolved leading note"]) == []
+    # After a change of key the new one counts: G sharp doesn't lead in C major, F sharp in G does.
+    change = piece(
+        "G#4 E4 G#4 E4 F#4 D4",
+        "E4 C4 E4 C4 D4 B3",
+        "B3 A3 B3 A3 A3 G3",
+        "E3 A2 E3 A2 D3 G2",
+        key=None,
+    )
+    for keys, beats in (
+        ([(0.0, 0, "minor"), (2.0, 1, "major")], [(1, 2), (2, 2)]),
+        ([(0.0, 1, "major"), (2.0, 0, "minor")], [(1, 4)]),
+    ):
+        found = remarks(replace(change, key=keys), kinds="unresolved leading note")
+        assert [(remark.bar, remark.beat) for remark in found] == beats
     # A dominant seventh tells its leading note itself.
     seventh = piece("B4 G4", "F4 E4", "D4 C4", "G3 C3", key=None)
     assert told(seventh, kinds=["unresolved leading note"]) == [
@@ -126,7 +141,108 @@ def test_minor_and_other_keys():
     ]
 
 
+CHORDS = ("doubled leading note", "unresolved leading note", "unresolved seventh")
+
+
+@pytest.mark.parametrize("key", [(-3, "minor"), None])
+@pytest.mark.parametrize(
+    "voices",
+    [
+        ("F#5 G5", "C5 B4", "Eb4 D4", "Ab3 G3"),  # a German sixth to V
+        ("F#5 G5", "C5 C5", "Eb4 Eb4", "Ab3 G3"),  # to the six-four chord
+        ("F#5 G5", "C5 B4", "C4 D4", "Ab3 G3"),  # an Italian sixth, its C doubled as usual
+        ("C5 B4", "F#4 G4", "C4 D4", "Ab3 G3"),
+    ],
+)
+def test_augmented_sixths_sound_like_dominant_sevenths(voices, key):
+    assert told(piece(*voices, key=key), kinds=CHORDS) == []
+
+
+def test_an_augmented_sixth_is_told_by_the_key_or_by_how_it_goes_on():
+    going_elsewhere = ("F#5 Ab5", "C5 C5", "Eb4 F4", "Ab3 F3")
+    minor, unknown = (piece(*going_elsewhere, key=key) for key in ((-3, "minor"), None))
+    assert told(minor, kinds=CHORDS) == []
+    assert told(unknown, kinds=CHORDS) == [("unresolved seventh", 2, (0,))]
+    # Only the bass falls by a semitone, only the seventh rises by one: no augmented sixth.
+    falls = piece("F#5 Ab5", "C5 D5", "Eb4 D4", "Ab3 G3", key=None)
+    rises = piece("F#5 G5", "C5 C5", "Eb4 E4", "Ab3 C3", key=None)
+    for score in (falls, rises):
+        assert ("unresolved seventh", 2, (0,)) in told(score, kinds=CHORDS)
+
+
+@pytest.mark.parametrize(
+    ("voices", "faults"),
+    [
+        # A four-three chord to a six chord: the seventh rises with the bass.
+        (("B4 C5", "G4 G4", "F4 G4", "D3 E3"), []),
+        (("B4 C5", "G4 G4", "F4 G4", "D3 Eb3"), []),
+        (("B4 C5", "G4 G4", "F4 C5", "D3 E3"), [(2, (2,))]),  # by a leap
+        (("B4 E5", "G4 G4", "F4 G4", "D3 C3"), [(2, (2,))]),  # the bass falls
+        (("B4 B4 C5", "G4 G4 G4", "F4 G4 G4", "D3 - E3"), []),  # within the chord
+        (("B4 A4", "G4 A4", "F4 G4", "D3 E3"), [(2, (2,))]),  # no chord of resolution
+        (("D5 E5", "G4 G4", "F4 G4", "B2 C3"), [(2, (2,))]),  # another inversion
+    ],
+)
+def test_a_seventh_that_rises_with_the_bass(voices, faults):
+    found = told(piece(*voices), kinds="unresolved seventh")
+    assert found == [("unresolved seventh", *fault) for fault in faults]
+
+
+@pytest.mark.parametrize(
+    ("line", "faults"),
+    [
+        # Eighths; the dominant lasts from beat 1 to 2½, the tonic begins on beat 3.
+        ("B4 A4 B4 - C5 -", []),
+        ("B4 A4 B4 A4 C5 -", []),
+        ("B4 - - A4 C5 -", []),
+        ("B4 - - C5 G4 -", []),  # the tonic before its chord
+        ("B4 A4 B4 - G4 -", [3]),  # told of once
+        ("B4 - - A4 G4 -", [2.5]),
+        ("B4 - - - G4 -", [3]),
+        ("B4 - B4 - G4 -", [3]),
+        ("B4 - - D5 E5 -", []),  # left for another note of the chord
+        ("B4 - - D5 G4 -", []),
+    ],
+)
+def test_a_leading_note_may_be_ornamented(line, faults):
+    score = piece(line, "D4 - D4 - E4 -", "G3 - - - G3 -", "G3 - - - C3 -", length=0.5)
+    assert told(score, kinds="unresolved leading note") == [
+        ("unresolved leading note", beat, (0,)) for beat in faults
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "faults"),
+    [
+        ("F4 - - - E4 -", []),
+        ("F4 - - A4 E4 -", []),
+        ("F4 - - A4 G4 -", [2.5]),
+        ("F4 - - - G4 -", [3]),  # heard on two beats, told of once
+        ("F4 - F4 - G4 -", [3]),
+    ],
+)
+def test_a_seventh_may_be_ornamented(line, faults):
+    score = piece("B4 - - - C5 -", line, "D4 - D4 - C4 -", "G3 - - - C3 -", length=0.5)
+    assert told(score, kinds="unresolved seventh") == [
+        ("unresolved seventh", beat, (1,)) for beat in faults
+    ]
+
+
+def test_what_is_held_is_told_of_once():
+    held = piece("B4 - C5", "D4 D4 E4", "B3 - C4", "G3 G3 C3")
+    assert told(held, kinds="doubled leading note") == [("doubled leading note", 1, (0, 2))]
+    again = piece("B4 B4 C5", "D4 D4 E4", "B3 - C4", "G3 G3 C3")
+    assert [beat for _, beat, _ in told(again, kinds="doubled leading note")] == [1, 2]
+
+
 def test_chords_are_what_sounds_on_a_beat():
+    # Begun on beat 1½ and held over beat 2, or over the bar line, but not a chord that is left.
+    held = piece("G4 B4 - C5", "E4 F4 - G4", "C4 D4 - E4", "C3 G3 - C3", length=0.5)
+    assert told(held, kinds="unresolved seventh") == [("unresolved seventh", 2.5, (1,))]
+    (remark,) = remarks(replace(held, metre=[(1.0, 4, 4)]), kinds="unresolved seventh")
+    assert (remark.bar, remark.beat) == (1, 1.5)
+    short = piece("G4 B4 C5", "E4 F4 G4", "C4 D4 E4", "C3 G3 C3", length=0.5)
+    assert told(short, kinds="unresolved seventh") == []
     # The seventh passes, in eighths, between beats: no chord of its own.
     score = piece(
         "B4 - C5 -", "G4 F4 G4 -", "D4 - E4 -", "G3 - C3 -", length=0.5
@@ -152,6 +268,23 @@ def test_the_sentences():
         "Bar 1, beat 2: tenor and bass move in contrary motion from one fifth to the next"
         " (C–G to D–A)."
     )
+    assert sentences("C5 G4", "", "", "C4 G4")[0] == (
+        "Bar 1, beat 2: soprano and bass move from an octave to a unison (C–C to G–G)."
+    )
+    assert sentences("", "", "C4 B3", "C4 B2")[0] == (
+        "Bar 1, beat 2: tenor and bass move from a unison to an octave (C–C to B–B)."
+    )
+    assert sentences("", "", "C4 D4", "C3 D2")[0] == (
+        "Bar 1, beat 2: tenor and bass move in contrary motion from one octave to the next"
+        " (C–C to D–D)."
+    )
+    # A fifth is named as one, in any key.
+    assert sentences("", "", "Eb4 D4", "G#3 G3") == [
+        "Bar 1, beat 2: tenor and bass move in parallel fifths (G sharp–D sharp to G–D)."
+    ]
+    assert sentences("", "", "F4 E4", "A#3 A3", key=(3, "major")) == [
+        "Bar 1, beat 2: tenor and bass move in parallel fifths (A sharp–E sharp to A–E)."
+    ]
     assert sentences("E4 A4", "", "", "C3 D3") == [
         "Bar 1, beat 2: soprano and bass move the same way into a fifth, the soprano by a leap"
         " (C–E to D–A)."
@@ -224,7 +357,18 @@ def test_the_rate_of_several():
     assert faults_per_bar(OCTAVES)["parallel octaves"] == 1
     pickup = piece("C5 D5 E5", "G4 - -", "E4 - -", "C3 D3 G3", metre=[(1.0, 4, 4)])
     assert faults_per_bar(pickup)["parallel octaves"] == 1
-    assert set(MILD) < set(KINDS)
+
+
+@pytest.mark.parametrize("kinds", ["parallel octaves", ["parallel octaves"] * 2])
+def test_kinds_are_one_or_several(kinds):
+    (remark,) = remarks(OCTAVES, kinds=kinds)
+    assert remark.kind == "parallel octaves"
+    assert faults_per_bar([OCTAVES, OCTAVES], kinds=kinds) == {"parallel octaves": 1}
+    once = iter(["range", "parallel octaves"])  # read once, used for both scores
+    found = faults_per_bar([OCTAVES, OCTAVES], kinds=once)
+    assert list(found.items()) == [("range", 0), ("parallel octaves", 1)]
+    assert remarks(OCTAVES, kinds=iter(["parallel octaves"])) == [remark]
+    assert faults_per_bar(OCTAVES, kinds=[]) == {}
 
 
 def test_bach_breaks_few_rules():
@@ -232,6 +376,7 @@ def test_bach_breaks_few_rules():
     assert sum(found.values()) < 0.5
     assert found["parallel fifths"] == pytest.approx(104 / 5167, abs=0.001)
     assert 0 < found["parallel octaves"] < found["parallel fifths"]
+    assert found["range"] == pytest.approx(1 / 5167, abs=1e-5)  # his basses go down to C2
 
 
 def test_a_remark_is_what_it_says():
@@ -258,7 +403,7 @@ def test_against_music21(index):
     onsets = found.onset.round(4).tolist()
     ours = set()
     rules = partwriting.rules
-    for rule in (rules.parallels, rules.hidden, rules.crossings, rules.overlaps):
+    for rule in (rules.parallels, rules.hidden, rules.crossings, rules.overlaps, rules.spacing):
         for fault in rule(found):
             ours.add((fault.kind, onsets[fault.moment], fault.voices))
     assert ours <= theirs
@@ -277,6 +422,9 @@ def test_music21s_checks_find_a_fault():
     assert ("parallel octaves", 1.0, (0, 3)) in found
     unisons = piece("G4 F4", "D4 E4", "D4 E4", "B3 C3").to_music21()
     assert ("parallel unisons", 1.0, (1, 2)) in music21_faults(unisons)
+    wide = piece("G5 A5 C6", "F4 A4 A4", "E4 G3 G3", "C3 - -").to_music21()
+    spaces = {fault for fault in music21_faults(wide) if fault[0] == "spacing"}
+    assert spaces == {("spacing", 0.0, (0, 1)), ("spacing", 1.0, (1, 2)), ("spacing", 2.0, (0, 1))}
     rests = piece("G4 . F4", "D4 - E4", ". G3 A3", "C3 - D3").to_music21()
     for part in rests.parts:
         part.makeRests(fillGaps=True, inPlace=True)
@@ -297,8 +445,21 @@ def test_music21s_checks_find_a_fault():
         (OCTAVES, {"kinds": ["parallels"]}, "there is no rule 'parallels'"),
         (OCTAVES, {"ranges": [(60, 80)]}, "four pairs"),
         (OCTAVES, {"ranges": [(80, 60)] * 4}, "four pairs"),
+        (OCTAVES, {"ranges": [(float("nan"), 60)] * 4}, "four pairs"),
+        (OCTAVES, {"ranges": [(0, float("inf"))] * 4}, "four pairs"),
+        (OCTAVES, {"ranges": [(60.5, 80)] * 4}, "four pairs"),
+        (OCTAVES, {"ranges": [(60, 80), (60,), 3, 4]}, "four pairs"),
+        (OCTAVES, {"ranges": "high"}, "four pairs"),
+        (OCTAVES, {"ranges": None}, "four pairs"),
+        (OCTAVES, {"kinds": None}, "there is no rule None: choose from parallel fifths, "),
+        (OCTAVES, {"kinds": [None]}, "there is no rule None"),
+        (OCTAVES, {"kinds": float("nan")}, "there is no rule nan"),
         (OCTAVES, {"key": (9, "major")}, "a key is"),
         (OCTAVES, {"key": (0, "dorian")}, "a key is"),
+        (OCTAVES, {"key": (float("nan"), "major")}, "a key is"),
+        (OCTAVES, {"key": (0.5, "major")}, "a key is"),
+        (OCTAVES, {"key": (0, "major", 1)}, "a key is"),
+        (OCTAVES, {"key": 3}, "a key is"),
     ],
 )
 def test_what_is_refused(score, options, message):
@@ -309,3 +470,6 @@ def test_what_is_refused(score, options, message):
 def test_no_rate_of_nothing():
     with pytest.raises(ValueError, match="at least one score"):
         faults_per_bar([])
+    for kinds in (None, ["parallels"]):
+        with pytest.raises(ValueError, match="there is no rule"):
+            faults_per_bar(OCTAVES, kinds=kinds)

@@ -136,14 +136,87 @@ def test_a_fill_that_changes_more_is_refused():
     assert made.score is PIECE
 
 
-def test_what_fill_refuses_is_said():
-    def refusing(score, marked, strength, seed):
-        raise ValueError("too hard")
+ACROSS = Score([(0, 6, 60, 80, 0), (6, 2, 62, 80, 0), (0, 4, 52, 80, 1), (4, 4, 53, 80, 1)])
 
-    made = Refiner(PIECE, refusing)
+
+@pytest.mark.parametrize(
+    ("notes", "marked", "stays"),
+    [
+        # Cut at the border, or held on beyond it: what isn't marked sounds as before.
+        ([(0, 4, 64, 80, 0), (4, 2, 60, 80, 0), (6, 2, 62, 80, 0)], (0, 1), True),
+        ([(0, 4, 60, 80, 0), (4, 4, 62, 80, 0)], (0, 2), True),
+        ([(0, 5, 60, 80, 0), (5, 1, 60, 80, 0), (6, 2, 62, 80, 0)], (0, 1), False),
+        ([(0, 4, 64, 80, 0), (4, 2, 61, 80, 0), (6, 2, 62, 80, 0)], (0, 1), False),
+        # A note that lies wholly elsewhere: struck twice, softer, or of another voice.
+        ([(0, 6, 60, 80, 0), (6, 1, 62, 80, 0), (7, 1, 62, 80, 0)], (0, 1), False),
+        ([(0, 6, 60, 80, 0), (6, 2, 62, 70, 0)], (0, 1), False),
+        ([(0, 6, 60, 80, 0), (6, 2, 62, 80, 2)], (0, 1), False),
+        ([(0, 6, 60, 80, 0), (6, 2, 62, 80, 0)], (3, 2), True),
+    ],
+)  # fmt: skip
+def test_what_is_not_marked_stays_exactly(notes, marked, stays):
+    rest = ACROSS.notes[ACROSS.notes["voice"] == 1].tolist()
+    answer = Score([*notes, *rest])
+    made = Refiner(ACROSS, lambda *_: answer)
+    made.mark(*marked)
+    made.refine_button.click()
+    assert (made.score is answer) == stays
+    assert ("what wasn't marked would have changed" in unescape(made.said.value)) != stays
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (None, "the answer isn't a Score but of type NoneType."),
+        (PIECE.notes, "the answer isn't a Score but of type ndarray."),
+        (Score([]), "the answer needs notes in voices 0–3, not in []."),
+        (Score([(0, 8, 60, 80, 4)]), "the answer needs notes in voices 0–3, not in [4]."),
+        (replace(PIECE, key=[]), "the key would have changed."),
+        (replace(PIECE, tempo=[(0.0, 99.0)]), "the tempo would have changed."),
+        (replace(PIECE, metre=[(0.0, 2, 4)]), "the metre would have changed."),
+        (PIECE.bars(1, 1), "the length would have changed."),
+        (PIECE + PIECE, "the length would have changed."),
+    ],
+)
+def test_an_answer_that_is_no_answer(answer, message):
+    made = Refiner(PIECE, lambda *_: answer)
+    made.mark(range(4), [1, 2])
+    made.refine_button.click()
+    assert f">Nothing was changed: {message}<" in unescape(made.said.value)
+    assert made.score is PIECE and made.undo_button.disabled
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ValueError("too hard"), "too hard."),
+        (RuntimeError("no memory."), "RuntimeError: no memory."),
+        (KeyError("alto"), "KeyError: 'alto'."),
+    ],
+)
+def test_why_a_fill_failed_is_said(error, message, capsys):
+    seen = []
+
+    def failing(score, marked, strength, seed):
+        seen.append((made.said.value, made.refine_button.disabled))
+        raise error
+
+    made = Refiner(PIECE, failing)
     made.mark(0, 1)
     made.refine_button.click()
-    assert "Nothing was changed: too hard." in made.said.value
+    ((said, disabled),) = seen
+    assert "Working…" in said and disabled
+    assert f"Nothing was changed: {message}<" in unescape(made.said.value)
+    assert made.score is PIECE and not made.refine_button.disabled
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_score_that_cannot_be_judged_is_refused():
+    chord = replace(PIECE, notes=Score([*PIECE.notes.tolist(), (4, 1, 76, 80, 0)]).notes)
+    made = Refiner(PIECE, lambda *_: chord)
+    made.mark(0, 2)
+    made.refine_button.click()
+    assert "Nothing was changed: " in made.said.value and made.score is PIECE
 
 
 def test_strength_is_passed_on():

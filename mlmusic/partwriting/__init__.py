@@ -15,6 +15,6 @@ breaks them, too: compare with his rate, not with 0.
 
 from mlmusic.partwriting.moments import Moments, moments
 from mlmusic.partwriting.remarks import Remark, faults_per_bar, remarks
-from mlmusic.partwriting.rules import KINDS, MILD, RANGES
+from mlmusic.partwriting.rules import KINDS, RANGES
 
-__all__ = ["KINDS", "MILD", "RANGES", "Moments", "Remark", "faults_per_bar", "moments", "remarks"]
+__all__ = ["KINDS", "RANGES", "Moments", "Remark", "faults_per_bar", "moments", "remarks"]

@@ -99,7 +99,12 @@ def bars_and_beats(score: Score, onsets: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def on_beats(score: Score, found: Moments) -> np.ndarray:
-    """Return the numbers of the moments that sound on the beats, in order, each once."""
-    # A beat that begins nothing is the middle of a moment that has been looked at already.
-    _, beat = bars_and_beats(score, found.onset)
-    return np.flatnonzero(np.abs(beat - np.round(beat)) < _CLOSE)
+    """Return the numbers of the moments that sound on the beats, in order, each once.
+
+    A chord that begins between two beats and is held over the next one counts, too.
+    """
+    bar, beat = bars_and_beats(score, found.onset)
+    ends = np.append(found.onset[1:], score.duration)
+    until, last = bars_and_beats(score, ends - 0.001)  # shorter than any note
+    starts = np.abs(beat - np.round(beat)) < _CLOSE
+    return np.flatnonzero(starts | (until > bar) | (np.floor(last) > np.floor(beat)))

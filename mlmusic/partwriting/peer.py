@@ -19,6 +19,7 @@ CHECKED = (
     "hidden octaves",
     "crossing",
     "overlap",
+    "spacing",
 )
 """What music21 looks for, in our words."""
 
@@ -26,9 +27,9 @@ CHECKED = (
 def music21_faults(
     stream: music21.stream.Score,
 ) -> set[tuple[str, float, tuple[int, int]]]:
-    """Let music21 look for faults: its `figuredBass.checker`, and `VoiceLeadingQuartet`.
+    """Let music21 look for faults: its `figuredBass`, and `VoiceLeadingQuartet`.
 
-    What lasts, a crossing, is told where it begins.
+    What lasts, a crossing or wide spacing, is told where it begins.
 
     Parameters
     ----------
@@ -56,14 +57,23 @@ def music21_faults(
         (round(float(start), 4), [note.pitch if note.isNote else note for note in notes])
         for (start, _), notes in sorted(checker.extractHarmonies(stream).items())
     ]
-    crossed: set[tuple[int, int]] = set()
+    last: set[tuple[str, tuple[int, int]]] = set()
     for onset, pitches in harmonies:
-        now = {(a - 1, b - 1) for a, b in checker.voiceCrossing(pitches)}
-        found |= {("crossing", onset, pair) for pair in now - crossed}
-        crossed = now
+        now = {("crossing", (a - 1, b - 1)) for a, b in checker.voiceCrossing(pitches)}
+        now |= {("spacing", pair) for pair in ((0, 1), (1, 2)) if _wide(pitches, *pair)}
+        found |= {(kind, onset, pair) for kind, pair in now - last}
+        last = now
     for (_, before), (onset, after) in pairwise(harmonies):
         found |= {(kind, onset, pair) for kind, pair in _motions(before, after)}
     return found
+
+
+def _wide(pitches: list[Any], upper: int, lower: int) -> bool:
+    from music21.figuredBass.possibility import upperPartsWithinLimit
+
+    # It asks whether all parts but the last lie within an octave: of two, they are the two.
+    pair = (pitches[upper], pitches[lower])
+    return all(hasattr(p, "ps") for p in pair) and not upperPartsWithinLimit((*pair, pitches[-1]))
 
 
 def _motions(before: list[Any], after: list[Any]) -> Iterator[tuple[str, tuple[int, int]]]:

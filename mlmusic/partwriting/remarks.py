@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,7 +48,7 @@ class Remark:
 def remarks(
     score: Score,
     *,
-    kinds: Collection[str] = KINDS,
+    kinds: str | Iterable[str] = KINDS,
     ranges: Sequence[tuple[int, int]] = RANGES,
     key: tuple[int, str] | None = None,
 ) -> list[Remark]:
@@ -58,8 +58,8 @@ def remarks(
     ----------
     score : Score
         Voices 0 to 3 are soprano, alto, tenor and bass; a voice may be missing.
-    kinds : collection of str
-        What to look for.
+    kinds : str or iterable of str
+        What to look for: one or several of `mlmusic.partwriting.KINDS`.
     ranges : four pairs of int
         Lowest and highest MIDI pitch of each voice.
     key : (fifths, mode), optional
@@ -86,12 +86,8 @@ def remarks(
     ...     print(remark)
     Bar 1, beat 2: tenor and bass move in parallel fifths (D–A to E–B).
     """
-    wanted = {kinds} if isinstance(kinds, str) else set(kinds)
-    if unknown := wanted - set(KINDS):
-        raise ValueError(f"there is no rule {sorted(unknown)[0]!r}: choose from {', '.join(KINDS)}")
-    _check_ranges(ranges)
-    if key is not None:
-        _check_key(key)
+    wanted, ranges = _checked_kinds(kinds), _checked_ranges(ranges)
+    key = None if key is None else _checked_key(key)
     found = moments(score)
     keys = [key or _key_at(score, onset) for onset in found.onset.tolist()]
     faults = [fault for fault in _faults(score, found, ranges, keys) if fault.kind in wanted]
@@ -113,7 +109,7 @@ def remarks(
 def faults_per_bar(
     scores: Score | Iterable[Score],
     *,
-    kinds: Sequence[str] = KINDS,
+    kinds: str | Iterable[str] = KINDS,
     ranges: Sequence[tuple[int, int]] = RANGES,
 ) -> dict[str, float]:
     """Count the broken rules of each kind in a bar, on average.
@@ -123,28 +119,30 @@ def faults_per_bar(
     scores : Score, or several
         As `remarks` takes; of several, all bars count alike. A pickup isn't counted as a bar of
         its own.
-    kinds : sequence of str
+    kinds : str or iterable of str
     ranges : four pairs of int
+        As `remarks` takes.
 
     Returns
     -------
     dict of str to float
-        In the order of ``kinds``; the sum of its values is the rate of all.
+        In the order of ``kinds``, each once; the sum of its values is the rate of all.
 
     Raises
     ------
     ValueError
         If there is no score, or as `remarks` does.
     """
+    wanted = _checked_kinds(kinds)
     scores = [scores] if isinstance(scores, Score) else list(scores)
     if not scores:
         raise ValueError("a rate needs at least one score")
     counts: Counter[str] = Counter()
     bars = 0
     for score in scores:
-        counts.update(remark.kind for remark in remarks(score, kinds=kinds, ranges=ranges))
+        counts.update(remark.kind for remark in remarks(score, kinds=wanted, ranges=ranges))
         bars += max(1, len(score.bar_lines) - 1 - score.has_pickup)
-    return {kind: counts[kind] / bars for kind in kinds}
+    return {kind: counts[kind] / bars for kind in wanted}
 
 
 def _faults(
@@ -163,7 +161,7 @@ def _faults(
         *rules.ranges(found, ranges),
         *rules.spacing(found),
         *rules.leading_notes(found, beats, tonics),
-        *rules.sevenths(found, beats),
+        *rules.sevenths(found, beats, tonics),
     ]
 
 
@@ -186,6 +184,8 @@ def _sentence(
         if adjective == "hidden":
             one = {"fifths": "a fifth", "octaves": "an octave"}[plural]
             return f"{both} move the same way into {one}, the soprano by a leap ({motion})"
+        if course := _to_or_from_unison(before, after):
+            return f"{both} move {course} ({motion})"
         if np.sign(after[0] - before[0]) == np.sign(after[1] - before[1]):
             return f"{both} move in {fault.kind} ({motion})"
         one = {"fifths": "fifth", "octaves": "octave"}[plural]
@@ -216,8 +216,19 @@ def _sentence(
     return f"the {names[0]}'s seventh {note} goes to {first} instead of falling by a step"
 
 
+def _to_or_from_unison(before: list[int], after: list[int]) -> str | None:
+    """Name a motion between octave and unison, which count as one interval."""
+    if (before[0] == before[1]) == (after[0] == after[1]):
+        return None
+    return "from an octave to a unison" if after[0] == after[1] else "from a unison to an octave"
+
+
 def _pair(pitches: list[int], key: tuple[int, str]) -> str:
-    return "–".join(_letter(pitch, key) for pitch in sorted(pitches))
+    """Name two pitches, the lower one first, a fifth as a fifth: G sharp–D sharp, not –E flat."""
+    low, high = sorted(pitches)
+    fifth = (high - low) % 12 == rules.FIFTH
+    # In the key a fifth higher each name lies a fifth higher.
+    return f"{_letter(low, key)}–{_letter(high, (key[0] + fifth, key[1]))}"
 
 
 def _letter(pitch: int, key: tuple[int, str]) -> str:
@@ -246,11 +257,33 @@ def _key_at(score: Score, onset: float) -> tuple[int, str] | None:
     return keys[-1] if keys and keys[-1][1] in ("major", "minor") else None
 
 
-def _check_key(key: tuple[int, str]) -> None:
-    if len(key) != 2 or key[0] not in range(-7, 8) or key[1] not in ("major", "minor"):
+def _checked_kinds(kinds: str | Iterable[str]) -> tuple[str, ...]:
+    """Return the kinds that are asked for, each once; an iterator can be read only here."""
+    several = [kinds] if isinstance(kinds, str) or not isinstance(kinds, Iterable) else list(kinds)
+    for kind in several:
+        if kind not in KINDS:
+            raise ValueError(f"there is no rule {kind!r}: choose from {', '.join(KINDS)}")
+    return tuple(dict.fromkeys(several))
+
+
+def _checked_key(key: tuple[int, str]) -> tuple[int, str]:
+    try:
+        fifths, mode = key
+    except (TypeError, ValueError):
+        fifths, mode = None, None
+    if fifths not in range(-7, 8) or mode not in ("major", "minor"):
         raise ValueError(f"a key is (-7 to 7 sharps, 'major' or 'minor'), not {key!r}")
+    return int(fifths), mode
 
 
-def _check_ranges(ranges: Sequence[tuple[int, int]]) -> None:
-    if len(ranges) != len(CHOIR) or any(low > high for low, high in ranges):
-        raise ValueError(f"ranges are four pairs (lowest, highest), not {ranges!r}")
+def _checked_ranges(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    try:
+        limits = np.asarray(ranges, float)
+    except (TypeError, ValueError):
+        limits = np.empty(0)
+    # The remainder of NaN and of infinity is NaN: neither counts as whole.
+    with np.errstate(invalid="ignore"):
+        whole = limits.shape == (len(CHOIR), 2) and (limits % 1 == 0).all()
+    if not whole or (limits[:, 0] > limits[:, 1]).any():
+        raise ValueError(f"ranges are four pairs (lowest, highest) of MIDI pitches, not {ranges!r}")
+    return [(int(low), int(high)) for low, high in limits]

@@ -26,11 +26,13 @@ KINDS = (
 )
 """What is looked for."""
 
-MILD = ("hidden fifths", "hidden octaves", "overlap")
-"""What a teacher would underline in pencil: better avoided."""
+RANGES = ((60, 81), (53, 74), (48, 69), (36, 64))
+"""MIDI ranges of soprano, alto, tenor and bass, as choirs are asked to sing.
 
-RANGES = ((60, 81), (53, 74), (48, 69), (40, 64))
-"""MIDI ranges of soprano, alto, tenor and bass, as choirs are asked to sing."""
+The bass is an exception: textbooks end at E2 or F2, but in Bach's chorales it goes down to C2, a
+cello's lowest string. Instruments went along with the singers; to call 160 of his notes too low
+would tell more of the rule than of him.
+"""
 
 OCTAVE, FIFTH, STEP = 12, 7, 2
 
@@ -125,7 +127,8 @@ def leading_notes(
 ) -> Iterator[Fault]:
     """Find leading notes that are doubled or, in an outer voice, don't rise to the tonic.
 
-    They have to rise where the chord resolves: where the triad a fifth below follows.
+    They have to rise where the chord resolves: where the triad a fifth below follows. Other notes
+    may stand between, as in B–A–C or B–A–B–C: what counts is that the voice gets there.
 
     The leading note is the third of a dominant chord: of any dominant seventh, of the key's
     diminished triad on the seventh degree, and of its dominant triad where the tonic follows.
@@ -141,8 +144,9 @@ def leading_notes(
     """
     chords = [_classes(found, moment) for moment in beats]
     for i, (moment, chord) in enumerate(zip(beats, chords, strict=True)):
-        following = next((other for other in chords[i + 1 :] if other and other != chord), None)
-        root = _dominant(chord, following, tonics[moment])
+        j = next((j for j in range(i + 1, len(beats)) if chords[j] and chords[j] != chord), None)
+        following = None if j is None else chords[j]
+        root = _dominant(found, moment, following, tonics[moment])
         if root is None:
             continue
         leading = (root + 4) % OCTAVE
@@ -153,36 +157,49 @@ def leading_notes(
         if following is None or not _is_triad(following, (root + 5) % OCTAVE):
             continue
         for voice in singers:
+            # Sung on the next beat of the same chord as well, it's judged there.
+            again = _sings(found, beats[i + 1], voice, leading)
             left = _left(found, moment, voice)
-            if voice not in (0, VOICES - 1) or left is None:
+            if voice not in (0, VOICES - 1) or left is None or again:
                 continue
+            line = found.pitch[:, voice]
             within = _classes(found, left) <= _seventh_chord(root)
-            rises = found.pitch[left, voice] - found.pitch[moment, voice] == 1
-            last = i + 1 == len(beats) or left <= beats[i + 1]
-            if last and not within and not rises:
+            rises = line[moment] + 1 in (line[left], line[beats[j]])
+            if not within and not rises:
                 yield Fault("unresolved leading note", left, (voice,))
 
 
-def sevenths(found: Moments, beats: np.ndarray) -> Iterator[Fault]:
+def sevenths(found: Moments, beats: np.ndarray, tonics: Sequence[int | None]) -> Iterator[Fault]:
     """Find sevenths of dominant seventh chords, heard on a beat, that don't fall by a step.
 
-    One may stay while the chord changes, or be left while the chord goes on.
+    One may stay while the chord changes, be left while the chord goes on, or get to its goal by way
+    of other notes. It may rise by a step where the bass does so with it, from the chord's fifth to
+    the third of the chord of resolution: from the second inversion to the first, as textbooks
+    allow.
+
+    Parameters
+    ----------
+    found, beats, tonics
+        As `leading_notes` takes.
     """
     told = set()
-    for moment in beats:
-        root = _seventh_root(_classes(found, moment))
+    for i, moment in enumerate(beats):
+        root = _dominant_seventh(found, moment, tonics[moment])
         if root is None:
             continue
         chord = _seventh_chord(root)
+        arrival = next((int(b) for b in beats[i + 1 :] if not _classes(found, b) <= chord), None)
         for voice in range(VOICES):
             left = _left(found, moment, voice)
             if left is None or not _sings(found, moment, voice, (root + 10) % OCTAVE):
                 continue
-            between = beats[(beats > moment) & (beats < left)]
-            stays = any(not _classes(found, beat) <= chord for beat in between)
+            line = found.pitch[:, voice]
+            stays = arrival is not None and arrival < left
             within = _classes(found, left) <= chord
-            falls = 1 <= found.pitch[moment, voice] - found.pitch[left, voice] <= STEP
-            if not (stays or within or falls) and (left, voice) not in told:
+            goals = line[[left]] if arrival is None else line[[left, arrival]]
+            falls = np.isin(line[moment] - goals, (1, STEP)).any()
+            excused = stays or within or falls or _rises_with_bass(found, moment, left, voice, root)
+            if not excused and (left, voice) not in told:
                 told.add((left, voice))
                 yield Fault("unresolved seventh", left, (voice,))
 
@@ -249,19 +266,55 @@ def _seventh_root(chord: frozenset[int]) -> int | None:
     return None
 
 
+def _dominant_seventh(found: Moments, moment: int, tonic: int | None) -> int | None:
+    """Root of a dominant seventh chord; not of an augmented sixth chord, which sounds the same.
+
+    That one (in C minor A flat, C, E flat, F sharp) lies a semitone above the dominant, and opens
+    to an octave: its lowest note falls by a semitone, what sounds like the seventh rises by one.
+    """
+    root = _seventh_root(_classes(found, moment))
+    if root is None or (tonic is not None and root == (tonic + 8) % OCTAVE):
+        return None
+    bass = VOICES - 1
+    falls = _sings(found, moment, bass, root) and _step(found, moment, bass) == -1
+    seventh = [v for v in range(bass) if _sings(found, moment, v, (root + 10) % OCTAVE)]
+    opens = falls and any(_step(found, moment, voice) == 1 for voice in seventh)
+    return None if opens else root
+
+
+def _rises_with_bass(found: Moments, moment: int, left: int, voice: int, root: int) -> bool:
+    """Whether a seventh and the bass rise together, by a step, into the first inversion."""
+    bass = VOICES - 1
+    together = _sings(found, moment, bass, (root + 7) % OCTAVE) and (
+        _left(found, moment, bass) == left
+    )
+    return (
+        together
+        and _step(found, moment, bass) in (1, STEP)
+        and _step(found, moment, voice) in (1, STEP)
+        and _is_triad(_classes(found, left), (root + 5) % OCTAVE)
+    )
+
+
+def _step(found: Moments, moment: int, voice: int) -> int | None:
+    """Semitones by which a voice rises where it leaves its note."""
+    left = _left(found, moment, voice)
+    return None if left is None else int(found.pitch[left, voice] - found.pitch[moment, voice])
+
+
 def _is_triad(chord: frozenset[int], root: int) -> bool:
     """Whether a chord is the major or minor triad on a root, with or without its fifth."""
     return any(_chord(root, 0, third) <= chord <= _chord(root, 0, third, 7) for third in (3, 4))
 
 
 def _dominant(
-    chord: frozenset[int], following: frozenset[int] | None, tonic: int | None
+    found: Moments, moment: int, following: frozenset[int] | None, tonic: int | None
 ) -> int | None:
     """Root of a chord that has a leading note as its third."""
-    root = _seventh_root(chord)
+    root = _dominant_seventh(found, moment, tonic)
     if root is not None or tonic is None:
         return root
-    root = (tonic + 7) % OCTAVE
+    chord, root = _classes(found, moment), (tonic + 7) % OCTAVE
     diminished = chord == _chord(root, 4, 7, 10)  # on the seventh degree: a dominant without root
     triad = _chord(root, 0, 4) <= chord <= _chord(root, 0, 4, 7)
     resolves = following is not None and _is_triad(following, tonic)
