@@ -77,6 +77,26 @@ def test_phases_and_lengths_count(model, chorale):
     assert math.isnan(nll(model, [grid], samples=1).error)
 
 
+def test_each_step_has_its_own_phase(model, chorale):
+    grid, phase = model.grid(chorale)
+    grid, phase = grid[:, :40], phase[:40]
+    hidden = torch.ones(1, 4, 40, dtype=torch.bool)
+    with torch.no_grad():
+        log_p = model.both(grid[None], hidden, phase)[1].log_softmax(-1)
+    wanted = -log_p.gather(-1, grid[None][hidden][:, None]).mean()
+    assert nll(model, [grid], [phase], order="time").per_note == pytest.approx(float(wanted))
+    # Only the phases differ, also from one piece to the next.
+    late = (phase + 3) % 16
+    for order in ("random", "time"):
+        one, two, both = (
+            nll(model, [grid] * len(places), places, order=order, samples=1).per_note
+            for places in ([phase], [late], [phase, late])
+        )
+        assert abs(one - two) > 1e-3
+        if order == "time":
+            assert both == pytest.approx((one + two) / 2)
+
+
 def test_parts():
     assert parts(10, 16) == [(0, 0, 10)]
     assert parts(40, 16) == [(0, 0, 16), (8, 16, 24), (16, 24, 32), (24, 32, 40)]
