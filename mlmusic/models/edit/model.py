@@ -153,7 +153,7 @@ class MaskedChorale(nn.Module):
         Raises
         ------
         ValueError
-            If a shape or type is another.
+            If a shape or type is another, or a symbol or phase is unknown.
         """
         if both:
             return torch.stack(self.both(grid, cells, phase))
@@ -197,7 +197,7 @@ class MaskedChorale(nn.Module):
         )
 
     def checked(self, grid: Tensor, phase: Tensor | None) -> Tensor:
-        """Return phases (batch, time), or complain about shapes."""
+        """Return phases (batch, time), or complain about what the tables have no row for."""
         if grid.ndim != 3 or grid.shape[1] != 4 or not grid.shape[2] or grid.dtype != torch.int64:
             raise ValueError(
                 "a grid is int64 of shape (batch, 4, time) with a step, not"
@@ -206,8 +206,17 @@ class MaskedChorale(nn.Module):
         batch, _, time = grid.shape
         if phase is None:
             phase = torch.full((time,), UNKNOWN, device=grid.device)
-        if phase.shape[-1] != time:
-            raise ValueError(f"phases of {phase.shape[-1]} steps don't fit a grid of {time}")
+        if phase.shape not in ((time,), (batch, time)) or phase.dtype != torch.int64:
+            raise ValueError(
+                f"phases are int64 of shape ({time},) or ({batch}, {time}), as the grid is, not"
+                f" {phase.dtype} of {tuple(phase.shape)}"
+            )
+        # In one table, what is out of range would be another kind of thing.
+        for name, given, last in (("symbols", grid, self.outside), ("phases", phase, UNKNOWN)):
+            if ((given < 0) | (given > last)).any():
+                raise ValueError(
+                    f"{name} must be 0–{last}, not {int(given.min())}–{int(given.max())}"
+                )
         return phase.expand(batch, time)
 
     def table(self, once: list[int], voices: list[int]) -> tuple[nn.Embedding, Tensor]:

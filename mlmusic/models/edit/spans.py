@@ -153,6 +153,7 @@ def filled(
     try:
         with torch.inference_mode():
             whole[:, free] = model.mask
+            model.checked(whole, phase)
             for start, stop, first, last in windows(free, context):
                 cells = free[:, first:last].clone()
                 cells[:, : start - first] = cells[:, stop - first :] = False

@@ -119,8 +119,20 @@ def test_bad_input(model):
     for bad in (grid[0], grid[:, :3], grid.float(), grid[..., :0]):
         with pytest.raises(ValueError, match=r"int64 of shape \(batch, 4, time\)"):
             model(bad)
-    with pytest.raises(ValueError, match="phases of 3 steps don't fit"):
-        model(grid, torch.zeros(3, dtype=torch.int64))
+    for phase in (torch.zeros(3, dtype=torch.int64), torch.zeros(20), grid, torch.tensor(0)):
+        for ask in (model, lambda *given: model.both(given[0], given[0] > 3, given[1])):
+            with pytest.raises(ValueError, match=r"int64 of shape \(20,\) or \(2, 20\)"):
+                ask(grid, phase)
+    place = torch.arange(20)
+    model(grid, place.expand(2, -1)), model(grid, place + 9)  # up to 28
+    for shift in (10, -1, 99):
+        with pytest.raises(ValueError, match="phases must be 0–28, not"):
+            model(grid, place + shift)
+    for symbol in (-1, model.outside + 1):
+        wrong = grid.clone()
+        wrong[1, 2, 3] = symbol
+        with pytest.raises(ValueError, match=f"symbols must be 0–{model.outside}, not .*{symbol}"):
+            model(wrong)
     with pytest.raises(ValueError, match="low to high"):
         MaskedChorale(low=60, high=50)
     with pytest.raises(ValueError, match="layers must be 1"):
