@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from numbers import Integral, Real
 
 import torch
 from torch import Tensor
@@ -124,7 +125,8 @@ def filled(
             f"symbols must be 0–{model.symbols - 1}, or {model.mask} for hidden ones, not"
             f" {int(known.min())}–{int(known.max())}"
         )
-    if not 0 <= temperature < math.inf:
+    check_seed(seed)
+    if not isinstance(temperature, Real) or not 0 <= temperature < math.inf:
         raise ValueError(f"temperature must be a number of 0 or more, not {temperature!r}")
     if phase is None:
         phase = torch.full((time,), UNKNOWN)
@@ -147,7 +149,7 @@ def filled(
         raise ValueError(f"nothing is allowed in voice {voice} at step {step}, which is free")
     device = next(model.parameters()).device
     whole, free, phase, may = (x.to(device) for x in (whole.clone(), free, phase, may))
-    draw = Draw(temperature, torch.Generator(device).manual_seed(seed))
+    draw = Draw(temperature, torch.Generator(device).manual_seed(int(seed)))
     training = model.training
     model.eval()
     try:
@@ -163,6 +165,17 @@ def filled(
         model.train(training)
     whole = whole.clone().cpu()
     return whole[0] if grid.ndim == 2 else whole
+
+
+def check_seed(seed: int) -> None:
+    """Complain about a seed that isn't a whole number from 0 on.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not isinstance(seed, Integral) or not 0 <= seed < 2**63 - 4:  # `revoice` adds up to 3
+        raise ValueError(f"seed must be a whole number of 0 or more, not {seed!r}")
 
 
 def windows(free: Tensor, context: int) -> list[tuple[int, int, int, int]]:
