@@ -2,9 +2,10 @@
 
 It reads a grid of symbols in which some cells are masked and, unlike chapter 06's model, looks both
 ways. Trained on every kind of gap it is an order-agnostic autoregressive model (Uria et al., *A
-deep and tractable density estimator*, 2014), which is the same as absorbing discrete diffusion
-(Austin et al., *Structured denoising diffusion models in discrete state-spaces*, 2021; Hoogeboom et
-al., *Autoregressive diffusion models*, 2022). For chorales it was first used in Coconet (Huang et
+deep and tractable density estimator*, 2014). Absorbing discrete diffusion (Austin et al.,
+*Structured denoising diffusion models in discrete state-spaces*, 2021) has the same objective in
+the limit of infinitely many steps, and only there (Hoogeboom et al., *Autoregressive diffusion
+models*, 2022). For chorales it was first used in Coconet (Huang et
 al., *Counterpoint by convolution*, 2017), with convolutions instead of attention.
 
 With the same weights it also writes what is hidden from left to right, as chapter 06's model does,

@@ -12,7 +12,6 @@ from torch import Tensor
 from mlmusic.models.edit.around import after, before
 from mlmusic.models.edit.model import UNKNOWN, MaskedChorale
 from mlmusic.models.transformer.chorale import ORDER
-from mlmusic.models.transformer.writing import RANGES
 
 
 class Draw:
@@ -198,27 +197,4 @@ def windows(free: Tensor, context: int) -> list[tuple[int, int, int, int]]:
         first = max(0, min(middle - context // 2, time - context))
         found.append((start, stop, first, min(time, first + context)))
         start = next((step for step in steps if step >= stop), None)
-    return found
-
-
-def sung(
-    model: MaskedChorale, ranges: Sequence[tuple[int, int]] | None = RANGES, rests: bool = False
-) -> Tensor:
-    """Tell what each voice may sing: (4, symbols) bool.
-
-    Raises
-    ------
-    ValueError
-        If there aren't four ranges, or in one of them there is no pitch that the model knows.
-    """
-    found = torch.ones(4, model.symbols, dtype=torch.bool)
-    if ranges is not None:
-        if len(ranges) != 4:
-            raise ValueError(f"there are four voices, not {len(ranges)} ranges")
-        pitches = torch.arange(model.low, model.low + model.pitches)
-        for v, (lowest, highest) in enumerate(ranges):
-            found[v, 1:] = (pitches >= lowest) & (pitches <= highest)
-        if not found[:, 1:].any(1).all():
-            raise ValueError(f"in a range of {ranges} this model knows no pitch")
-    found[:, 0] = rests
     return found

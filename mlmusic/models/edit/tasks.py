@@ -13,8 +13,8 @@ from torch import Tensor
 from mlmusic.models.edit.filling import fill, gibbs
 from mlmusic.models.edit.model import MaskedChorale
 from mlmusic.models.edit.scores import rewritten
-from mlmusic.models.edit.spans import check_seed, sung
-from mlmusic.models.transformer.writing import RANGES
+from mlmusic.models.edit.spans import check_seed
+from mlmusic.models.transformer.writing import RANGES, sung
 from mlmusic.score import HOLD, REST, Score
 
 _SHARED = ("temperature", "ranges", "rests", "context")
@@ -248,9 +248,7 @@ def rerhythm(
     """
     for name in ("ranges", "rests"):
         if name in options:
-            raise ValueError(
-                f"rerhythm takes no {name}: a voice keeps its own pitches and rests"
-            )
+            raise ValueError(f"rerhythm takes no {name}: a voice keeps its own pitches and rests")
     steps = round(4 * span) if isinstance(span, Real) and np.isfinite(span) else 0
     if steps < 1 or abs(steps - 4 * span) > 1e-6:
         raise ValueError(f"a span is a number of whole sixteenths (0.25, 0.5 …), not {span!r}")

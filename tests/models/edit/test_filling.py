@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from mlmusic.models.edit import ORDERS, MaskedChorale, fill, gibbs, schedule
-from mlmusic.models.edit.spans import sung, windows
-from mlmusic.models.transformer.writing import RANGES
+from mlmusic.models.edit.spans import windows
+from mlmusic.models.transformer.writing import RANGES, sung
 
 WAYS = [(fill, {"order": order}) for order in ORDERS] + [(gibbs, {"sweeps": 4})]
 
