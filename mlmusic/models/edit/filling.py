@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from mlmusic.models.edit.model import MaskedChorale
-from mlmusic.models.edit.spans import Draw, Span, filled, sung
-from mlmusic.models.transformer.writing import RANGES
+from mlmusic.models.edit.spans import Draw, Span, filled
+from mlmusic.models.transformer.writing import RANGES, sung
 
 ORDERS = ("random", "time", "certain", "cosine", "at once")
 """In which order `fill` draws what is hidden."""
@@ -185,6 +185,9 @@ def gibbs(
     First all at once; then, in each sweep, a share of the free cells is hidden and drawn at once,
     given the others. The share falls from ``most`` to ``least`` over the first three quarters of
     the sweeps and stays there: in the end cells are drawn almost one by one, given the rest.
+
+    The cells of a sweep are drawn independently of each other, where Gibbs sampling would draw a
+    block from its joint distribution: only as the share falls does it come near to that.
 
     Parameters
     ----------

@@ -151,10 +151,12 @@ IN_TIME = 0.7
 def gap_loss(model: nn.Module, gap: Gap) -> tuple[Tensor, Tensor]:
     """Return the sum of the gaps' losses in any order, and how many there are.
 
-    A gap's loss is the mean of ``-log p`` over its hidden cells, each as if it were the next one:
-    with any number of cells as likely as any other, this is an unbiased estimate of the
-    order-agnostic loss per cell (Hoogeboom et al., equation 6). It doesn't teach the model to write
-    from left to right: `both_losses` does.
+    A gap's loss is the mean of ``-log p`` over its hidden cells, each as if it were the next one.
+    Where any number of cells is as likely hidden as any other, and any cells of that number, this
+    is an unbiased estimate of the order-agnostic loss per cell (Hoogeboom et al., equation 6). Gaps
+    as `Gaps` mixes them, of bars, voices and whole notes, weight contexts otherwise: those that
+    are asked for in editing count more. It doesn't teach the model to write from left to right:
+    `both_losses` does.
     """
     grids, masks, phase = gap
     mask = getattr(model, "module", model).mask

@@ -2,9 +2,10 @@
 
 It reads a grid of symbols in which some cells are masked and, unlike chapter 06's model, looks both
 ways. Trained on every kind of gap it is an order-agnostic autoregressive model (Uria et al., *A
-deep and tractable density estimator*, 2014), which is the same as absorbing discrete diffusion
-(Austin et al., *Structured denoising diffusion models in discrete state-spaces*, 2021; Hoogeboom et
-al., *Autoregressive diffusion models*, 2022). For chorales it was first used in Coconet (Huang et
+deep and tractable density estimator*, 2014). Absorbing discrete diffusion (Austin et al.,
+*Structured denoising diffusion models in discrete state-spaces*, 2021) has the same objective in
+the limit of infinitely many steps, and only there (Hoogeboom et al., *Autoregressive diffusion
+models*, 2022). For chorales it was first used in Coconet (Huang et
 al., *Counterpoint by convolution*, 2017), with convolutions instead of attention.
 
 With the same weights it also writes what is hidden from left to right, as chapter 06's model does,
@@ -153,7 +154,7 @@ class MaskedChorale(nn.Module):
         Raises
         ------
         ValueError
-            If a shape or type is another.
+            If a shape or type is another, or a symbol or phase is unknown.
         """
         if both:
             return torch.stack(self.both(grid, cells, phase))
@@ -197,7 +198,7 @@ class MaskedChorale(nn.Module):
         )
 
     def checked(self, grid: Tensor, phase: Tensor | None) -> Tensor:
-        """Return phases (batch, time), or complain about shapes."""
+        """Return phases (batch, time), or complain about what the tables have no row for."""
         if grid.ndim != 3 or grid.shape[1] != 4 or not grid.shape[2] or grid.dtype != torch.int64:
             raise ValueError(
                 "a grid is int64 of shape (batch, 4, time) with a step, not"
@@ -206,8 +207,17 @@ class MaskedChorale(nn.Module):
         batch, _, time = grid.shape
         if phase is None:
             phase = torch.full((time,), UNKNOWN, device=grid.device)
-        if phase.shape[-1] != time:
-            raise ValueError(f"phases of {phase.shape[-1]} steps don't fit a grid of {time}")
+        if phase.shape not in ((time,), (batch, time)) or phase.dtype != torch.int64:
+            raise ValueError(
+                f"phases are int64 of shape ({time},) or ({batch}, {time}), as the grid is, not"
+                f" {phase.dtype} of {tuple(phase.shape)}"
+            )
+        # In one table, what is out of range would be another kind of thing.
+        for name, given, last in (("symbols", grid, self.outside), ("phases", phase, UNKNOWN)):
+            if ((given < 0) | (given > last)).any():
+                raise ValueError(
+                    f"{name} must be 0–{last}, not {int(given.min())}–{int(given.max())}"
+                )
         return phase.expand(batch, time)
 
     def table(self, once: list[int], voices: list[int]) -> tuple[nn.Embedding, Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from numbers import Integral, Real
 
 import torch
 from torch import Tensor
@@ -11,7 +12,6 @@ from torch import Tensor
 from mlmusic.models.edit.around import after, before
 from mlmusic.models.edit.model import UNKNOWN, MaskedChorale
 from mlmusic.models.transformer.chorale import ORDER
-from mlmusic.models.transformer.writing import RANGES
 
 
 class Draw:
@@ -124,7 +124,8 @@ def filled(
             f"symbols must be 0–{model.symbols - 1}, or {model.mask} for hidden ones, not"
             f" {int(known.min())}–{int(known.max())}"
         )
-    if not 0 <= temperature < math.inf:
+    check_seed(seed)
+    if not isinstance(temperature, Real) or not 0 <= temperature < math.inf:
         raise ValueError(f"temperature must be a number of 0 or more, not {temperature!r}")
     if phase is None:
         phase = torch.full((time,), UNKNOWN)
@@ -147,12 +148,13 @@ def filled(
         raise ValueError(f"nothing is allowed in voice {voice} at step {step}, which is free")
     device = next(model.parameters()).device
     whole, free, phase, may = (x.to(device) for x in (whole.clone(), free, phase, may))
-    draw = Draw(temperature, torch.Generator(device).manual_seed(seed))
+    draw = Draw(temperature, torch.Generator(device).manual_seed(int(seed)))
     training = model.training
     model.eval()
     try:
         with torch.inference_mode():
             whole[:, free] = model.mask
+            model.checked(whole, phase)
             for start, stop, first, last in windows(free, context):
                 cells = free[:, first:last].clone()
                 cells[:, : start - first] = cells[:, stop - first :] = False
@@ -162,6 +164,17 @@ def filled(
         model.train(training)
     whole = whole.clone().cpu()
     return whole[0] if grid.ndim == 2 else whole
+
+
+def check_seed(seed: int) -> None:
+    """Complain about a seed that isn't a whole number from 0 on.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not isinstance(seed, Integral) or not 0 <= seed < 2**63 - 4:  # `revoice` adds up to 3
+        raise ValueError(f"seed must be a whole number of 0 or more, not {seed!r}")
 
 
 def windows(free: Tensor, context: int) -> list[tuple[int, int, int, int]]:
@@ -184,27 +197,4 @@ def windows(free: Tensor, context: int) -> list[tuple[int, int, int, int]]:
         first = max(0, min(middle - context // 2, time - context))
         found.append((start, stop, first, min(time, first + context)))
         start = next((step for step in steps if step >= stop), None)
-    return found
-
-
-def sung(
-    model: MaskedChorale, ranges: Sequence[tuple[int, int]] | None = RANGES, rests: bool = False
-) -> Tensor:
-    """Tell what each voice may sing: (4, symbols) bool.
-
-    Raises
-    ------
-    ValueError
-        If there aren't four ranges, or in one of them there is no pitch that the model knows.
-    """
-    found = torch.ones(4, model.symbols, dtype=torch.bool)
-    if ranges is not None:
-        if len(ranges) != 4:
-            raise ValueError(f"there are four voices, not {len(ranges)} ranges")
-        pitches = torch.arange(model.low, model.low + model.pitches)
-        for v, (lowest, highest) in enumerate(ranges):
-            found[v, 1:] = (pitches >= lowest) & (pitches <= highest)
-        if not found[:, 1:].any(1).all():
-            raise ValueError(f"in a range of {ranges} this model knows no pitch")
-    found[:, 0] = rests
     return found

@@ -2,8 +2,9 @@
 
 Two streams share their weights. *Reading*, a position sees all positions. *Writing*, a position
 sees all that is read, and of what is written itself and what came before: so all hidden steps can
-be trained in one pass, as in a decoder, and written one by one with a cache. Sources: Du et al.,
-*GLM*, 2022 (both ways in the context, causal in the gap); Raffel et al., *T5*, 2020.
+be trained in one pass, as in a decoder, and written one by one with a cache. Sources: Yang et al.,
+*XLNet*, NeurIPS 2019 (two streams of attention with shared weights, section 2.3); Du et al., *GLM*,
+2022 (both ways in the context, causal in the gap); Raffel et al., *T5*, 2020.
 """
 
 from __future__ import annotations

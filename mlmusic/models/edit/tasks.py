@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from numbers import Real
 
 import numpy as np
 import torch
@@ -12,8 +13,12 @@ from torch import Tensor
 from mlmusic.models.edit.filling import fill, gibbs
 from mlmusic.models.edit.model import MaskedChorale
 from mlmusic.models.edit.scores import rewritten
-from mlmusic.models.transformer.writing import RANGES
+from mlmusic.models.edit.spans import check_seed
+from mlmusic.models.transformer.writing import RANGES, sung
 from mlmusic.score import HOLD, REST, Score
+
+_SHARED = ("temperature", "ranges", "rests", "context")
+_OPTIONS = {fill: ("order", "steps", *_SHARED), gibbs: ("most", "least", *_SHARED)}
 
 Bars = int | tuple[int, int] | None
 """One bar, the first and the last of several, or all: counted from 1, the pickup is 0."""
@@ -47,7 +52,8 @@ def rewrite(
         So many sweeps of `gibbs` instead of `fill`.
     seed : int
     **options
-        Of `fill` (order, steps, temperature, ranges, rests), or of `gibbs`.
+        Of `fill` (order, steps), or with ``sweeps`` of `gibbs` (most, least), and of both
+        (temperature, ranges, rests, context).
 
     Raises
     ------
@@ -57,13 +63,31 @@ def rewrite(
     """
     grid, phase = model.grid(score)
     free = torch.as_tensor(free)
-    if sweeps is not None:
-        options["sweeps"] = sweeps
-    way = fill if sweeps is None else gibbs
-    new = way(model, grid, free, phase=phase, allowed=allowed, seed=seed, **options)
+    new = _drawn(model, grid, free, sweeps, options, phase=phase, allowed=allowed, seed=seed)
     if not free.any():
         return score
     return rewritten(score, grid.numpy(), new.numpy(), free.numpy(), model.low)
+
+
+def _drawn(
+    model: MaskedChorale,
+    grid: Tensor,
+    free: Tensor,
+    sweeps: int | None,
+    options: dict[str, object],
+    **given: object,
+) -> Tensor:
+    """Draw free symbols with `fill`, or so many sweeps of `gibbs`; complain about options."""
+    way = fill if sweeps is None else gibbs
+    for name in options:
+        if name not in _OPTIONS[way]:
+            raise ValueError(
+                f"there is no option {name!r} {'without' if sweeps is None else 'with'} sweeps:"
+                f" choose from {', '.join(_OPTIONS[way])}"
+            )
+    if sweeps is not None:
+        given["sweeps"] = sweeps
+    return way(model, grid, free, **given, **options)
 
 
 def opened(score: Score, bars: Bars = None, voices: Iterable[int] = range(4)) -> np.ndarray:
@@ -139,7 +163,8 @@ def harmonise(model: MaskedChorale, melody: Score, *, seed: int, **options: obje
     """Write alto, tenor and bass to a melody, which stays as it is.
 
     A melody that doesn't lie in the soprano's range is thought of as higher or lower: by octaves
-    if that is enough, otherwise by as few semitones as it takes. The result is where it was.
+    if that is enough, otherwise by as few semitones as it takes. The result is where it was. The
+    other voices sing through the melody's rests, unless ``rests`` allows all voices to pause.
 
     Parameters
     ----------
@@ -158,8 +183,8 @@ def harmonise(model: MaskedChorale, melody: Score, *, seed: int, **options: obje
     Raises
     ------
     ValueError
-        If there is no note, more than one voice, or the melody spans more than the model knows, or
-        an option is impossible.
+        If there is no note, more than one voice, the melody spans more than the model knows or
+        lies so low or high that other voices might leave MIDI's range, or an option is impossible.
     """
     if len(melody.voices) != 1:
         raise ValueError(f"a melody has one voice, not {melody.voices}: select() one of them")
@@ -169,7 +194,16 @@ def harmonise(model: MaskedChorale, melody: Score, *, seed: int, **options: obje
     programs = {0: melody.programs[own]} if own in melody.programs else {}
     lyrics = {0: melody.lyrics[own]} if own in melody.lyrics else {}
     tune = replace(melody, notes=notes, programs=programs, lyrics=lyrics)
-    shift = _shift(model, notes["pitch"], (options.get("ranges") or RANGES)[0])
+    ranges = options.get("ranges", RANGES)
+    others = sung(model, ranges)[1:, 1:].any(0).nonzero()[:, 0] + model.low
+    shift = _shift(model, notes["pitch"], (ranges or RANGES)[0])
+    lowest, highest = int(others.min()) - shift, int(others.max()) - shift
+    if lowest < 0 or highest > 127:
+        raise ValueError(
+            f"the melody, at MIDI pitches {notes['pitch'].min()}–{notes['pitch'].max()}, lies too"
+            f" {'low' if lowest < 0 else 'high'}: the other voices may sing {lowest}–{highest}"
+            " there, beyond MIDI's 0–127; transpose() it first"
+        )
     free = opened(tune, None, (1, 2, 3))
     return rewrite(model, tune.transpose(shift), free, seed=seed, **options).transpose(-shift)
 
@@ -203,14 +237,19 @@ def rerhythm(
     """Give some bars of some voices another rhythm, of the same pitches.
 
     In each span of time (two quarter notes, counted from the first bar on) a voice sings only
-    pitches that it sang there, in any order and of any length; it needn't sing all of them.
+    pitches that it sang there, in any order and of any length; it needn't sing all of them. It may
+    be silent there only if it was. A pitch that it goes on with is one note: see `rewritten`.
 
     Raises
     ------
     ValueError
-        As `fill_bars` does, or if the span isn't whole sixteenths.
+        As `fill_bars` does, or if the span isn't whole sixteenths, or there are ``ranges`` or
+        ``rests``: what was sung says both.
     """
-    steps = round(4 * span) if np.isfinite(span) else 0
+    for name in ("ranges", "rests"):
+        if name in options:
+            raise ValueError(f"rerhythm takes no {name}: a voice keeps its own pitches and rests")
+    steps = round(4 * span) if isinstance(span, Real) and np.isfinite(span) else 0
     if steps < 1 or abs(steps - 4 * span) > 1e-6:
         raise ValueError(f"a span is a number of whole sixteenths (0.25, 0.5 …), not {span!r}")
     free = opened(score, bars, voices)
@@ -224,7 +263,7 @@ def rerhythm(
         allowed[:, here] = sings[:, here].any(1)[:, None]
     # What it sang is right, be it silence or beyond the usual range.
     return rewrite(
-        model, score, free, allowed=allowed, seed=seed, **options | {"ranges": None, "rests": True}
+        model, score, free, allowed=allowed, seed=seed, ranges=None, rests=True, **options
     )
 
 
@@ -234,6 +273,7 @@ def revoice(
     bars: Bars = None,
     voices: Iterable[int] = (1, 2),
     *,
+    sweeps: int | None = None,
     seed: int,
     **options: object,
 ) -> Score:
@@ -248,6 +288,7 @@ def revoice(
     ValueError
         As `fill_bars` does.
     """
+    check_seed(seed)
     free = torch.from_numpy(opened(score, bars, voices))
     grid, phase = model.grid(score)
     free &= grid > 0
@@ -255,7 +296,6 @@ def revoice(
     classes = (symbols[1:, None] % 12 == torch.arange(12)).long()  # of pitches, up to a shift
     classes = torch.cat([classes.new_zeros(1, 12), classes])  # silence has none
     chord = classes[grid].any(0)  # (steps, 12)
-    way = gibbs if "sweeps" in options else fill
     new = torch.where(free, model.mask, grid)
     left = free.sum(0)  # (steps,) voices that are still to be drawn
     for v in range(4):
@@ -268,7 +308,7 @@ def revoice(
         wanted = torch.where((missing.sum(1) >= left)[:, None], missing, chord)
         may = (wanted.long() @ classes.T) > 0  # (steps, symbols)
         may = may.expand(4, -1, -1)
-        new = way(model, new, cells, phase=phase, allowed=may, seed=seed + v, **options)
+        new = _drawn(model, new, cells, sweeps, options, phase=phase, allowed=may, seed=seed + v)
         left = left - cells[v].long()
     return rewritten(score, grid.numpy(), new.numpy(), free.numpy(), model.low)
 
@@ -289,7 +329,8 @@ def vary(
     ----------
     strength : float
         Share of the notes of these bars and voices that are opened, from 0 (the score comes back)
-        to 1 (all of them, as `fill_bars`). A note across a border is opened inside.
+        to 1 (all of them). A note across a border is opened inside; where a voice is silent, it
+        stays so, which `fill_bars` doesn't heed.
     seed : int
         Also draws which notes.
 
@@ -298,11 +339,10 @@ def vary(
     ValueError
         As `fill_bars` does, or if the strength isn't from 0 to 1.
     """
-    if not 0 <= strength <= 1:
+    check_seed(seed)
+    if not isinstance(strength, Real) or not 0 <= strength <= 1:
         raise ValueError(f"strength must be from 0 to 1, not {strength!r}")
     there = opened(score, bars, voices)
-    if strength == 1:
-        return rewrite(model, score, there, seed=seed, **options)
     grid = score.to_grid(4, quantize=True)
     codes = np.full(there.shape, REST)
     codes[: len(grid)] = grid

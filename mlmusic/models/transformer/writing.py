@@ -79,7 +79,7 @@ def write(
         )
     if fixed is not None and tuple(fixed.shape) != (steps, 4):
         raise ValueError(f"fixed must be of shape ({steps}, 4), not {tuple(fixed.shape)}")
-    allowed = _allowed(model, ranges, rests)
+    allowed = sung(model, ranges, rests)
     device = next(model.parameters()).device
     generator = torch.Generator(device).manual_seed(seed)
     notes, allowed = notes.to(device), allowed.to(device)
@@ -132,17 +132,27 @@ def _prompt(model: ChoraleModel, prompt: Tensor | None, count: int) -> Tensor:
     return prompt
 
 
-def _allowed(model: ChoraleModel, ranges: Sequence[tuple[int, int]] | None, rests: bool) -> Tensor:
-    """Which symbols each voice may take: (4, symbols) bool."""
-    allowed = torch.ones(4, model.symbols, dtype=torch.bool)
-    low = model.low
-    for v, (lowest, highest) in enumerate(ranges or ()):
-        pitches = torch.arange(low, low + model.pitches)
-        allowed[v, 1:] = (pitches >= lowest) & (pitches <= highest)
-    if not allowed[:, 1:].any(1).all():
-        raise ValueError(f"in a range of {ranges} this model knows no pitch")
-    allowed[:, 0] = rests
-    return allowed
+def sung(
+    model: ChoraleModel, ranges: Sequence[tuple[int, int]] | None = RANGES, rests: bool = False
+) -> Tensor:
+    """Tell what each voice may sing: (4, symbols) bool.
+
+    Raises
+    ------
+    ValueError
+        If there aren't four ranges, or in one of them there is no pitch that the model knows.
+    """
+    found = torch.ones(4, model.symbols, dtype=torch.bool)
+    if ranges is not None:
+        if len(ranges) != 4:
+            raise ValueError(f"there are four voices, not {len(ranges)} ranges")
+        pitches = torch.arange(model.low, model.low + model.pitches)
+        for v, (lowest, highest) in enumerate(ranges):
+            found[v, 1:] = (pitches >= lowest) & (pitches <= highest)
+        if not found[:, 1:].any(1).all():
+            raise ValueError(f"in a range of {ranges} this model knows no pitch")
+    found[:, 0] = rests
+    return found
 
 
 def _drawn(

@@ -1,5 +1,8 @@
 """A tiny model with weights drawn at random, and a short chorale to edit."""
 
+import copy
+from typing import NamedTuple
+
 import pytest
 import torch
 
@@ -15,6 +18,29 @@ def model():
         if parameter.ndim > 1:
             torch.nn.init.normal_(parameter, std=0.3)
     return found.eval()
+
+
+class Pass(NamedTuple):
+    """What a model was asked in one pass, and what it said."""
+
+    grid: torch.Tensor
+    phase: torch.Tensor
+    cells: torch.Tensor
+    logits: torch.Tensor
+
+
+@pytest.fixture
+def asked(model):
+    """The model, and a list to which it adds each of its passes."""
+    passes, listened = [], copy.deepcopy(model)
+
+    def forward(grid, phase, cells):
+        logits = model(grid, phase, cells)
+        passes.append(Pass(grid.clone(), phase, cells.clone(), logits))
+        return logits
+
+    listened.forward = forward
+    return listened, passes
 
 
 @pytest.fixture(scope="package")

@@ -63,6 +63,23 @@ def test_writing_sees_what_came_before_and_what_is_known(model):
             assert differs[hidden].all(), (voice, step)
 
 
+def test_a_head_sees_which_notes_of_its_step_are_new(model):
+    x = torch.randn(1, 16, generator=torch.Generator().manual_seed(0))
+    notes, near = torch.tensor([[30, 20, model.mask, 5]]), torch.tensor([[20, 20]])
+
+    def said(*last):
+        return model.voice(1, x, notes, torch.tensor([last]), near)
+
+    old = said(30, 20, 10, 5)
+    for voice, plays in ((0, True), (3, True), (1, False), (2, False)):  # own, and an unknown one
+        other = [30, 20, 10, 5]
+        other[voice] = 7
+        new = said(*other)
+        assert ((new - old).abs().max() > 1e-3) == plays, voice
+        other[voice] = 8  # which note it was before says nothing more
+        torch.testing.assert_close(said(*other), new, rtol=0, atol=0)
+
+
 def test_what_is_known_around():
     mask, pitches = 11, 10
     grid = torch.tensor(
@@ -102,8 +119,20 @@ def test_bad_input(model):
     for bad in (grid[0], grid[:, :3], grid.float(), grid[..., :0]):
         with pytest.raises(ValueError, match=r"int64 of shape \(batch, 4, time\)"):
             model(bad)
-    with pytest.raises(ValueError, match="phases of 3 steps don't fit"):
-        model(grid, torch.zeros(3, dtype=torch.int64))
+    for phase in (torch.zeros(3, dtype=torch.int64), torch.zeros(20), grid, torch.tensor(0)):
+        for ask in (model, lambda *given: model.both(given[0], given[0] > 3, given[1])):
+            with pytest.raises(ValueError, match=r"int64 of shape \(20,\) or \(2, 20\)"):
+                ask(grid, phase)
+    place = torch.arange(20)
+    model(grid, place.expand(2, -1)), model(grid, place + 9)  # up to 28
+    for shift in (10, -1, 99):
+        with pytest.raises(ValueError, match="phases must be 0–28, not"):
+            model(grid, place + shift)
+    for symbol in (-1, model.outside + 1):
+        wrong = grid.clone()
+        wrong[1, 2, 3] = symbol
+        with pytest.raises(ValueError, match=f"symbols must be 0–{model.outside}, not .*{symbol}"):
+            model(wrong)
     with pytest.raises(ValueError, match="low to high"):
         MaskedChorale(low=60, high=50)
     with pytest.raises(ValueError, match="layers must be 1"):
@@ -158,6 +187,31 @@ def test_gaps(model, chorale):
     loss, count = both_losses(model, (grids, masks, phase))
     torch.testing.assert_close(loss, 0.3 * any_order + 0.7 * 4 * two.mean())
     assert count == 4
+
+
+def test_gaps_tell_the_phases_or_hide_them(model):
+    """Pieces whose soprano tells the step: its symbol is one more than the step, modulo 48."""
+    pieces = [
+        Score([(t / 4, 0.25, 36 + t % 48) for t in range(steps)], metre=[(0.0, *metre)])
+        for steps, metre in ((130, (4, 4)), (100, (4, 4)), (90, (3, 4)), (30, (3, 4)))
+    ]
+    true = Gaps(model, pieces, size=40, transposed=False, unknown=0.0)
+    half = Gaps(model, pieces, size=40, transposed=False, unknown=0.5)
+    told = kinds = 0
+    for step in range(10):
+        grids, masks, phase = true.batch(step)
+        known = grids[:, 0] < model.mask
+        place = grids[:, 0] - 1
+        three = phase[:, :1] >= 16
+        assert torch.equal(phase[known], torch.where(three, 16 + place % 12, place % 16)[known])
+        kinds += int(three.sum())
+        again, same, hidden = half.batch(step)
+        assert torch.equal(again, grids) and torch.equal(same, masks)
+        unknown = (hidden == UNKNOWN).all(1)
+        assert torch.equal(hidden[~unknown], phase[~unknown])
+        told += int((~unknown).sum())
+    assert 100 < kinds < 170  # 120 of 350 steps, of 400 windows
+    assert 160 < told < 240  # half of 400, and four deviations
 
 
 def test_it_learns(chorale):

@@ -227,6 +227,52 @@ def test_harmonise_any_one_voice(model):
         harmonise(model, Score([]), seed=0)
 
 
+@pytest.mark.parametrize("pitches, where", [((2, 9), "low"), ((110, 127), "high")])
+def test_a_melody_at_the_end_of_midi(model, pitches, where):
+    melody = Score([(i, 1, pitch) for i, pitch in enumerate(pitches)])
+    ranges = [(60, 81)] + [(36, 84)] * 3  # with the usual ones, no voice is above the soprano
+    with pytest.raises(ValueError, match=f"the melody, .*, lies too {where}: .* transpose"):
+        harmonise(model, melody, ranges=ranges, seed=0)
+    back = melody.transpose(60 if where == "low" else -60)
+    assert harmonise(model, back, ranges=ranges, seed=0).select(0) == back
+
+
+def test_the_other_voices_sing_through_a_melodys_rests(model):
+    melody = Score([(0, 1, 72), (3, 1, 74)])
+    found = sounding(harmonise(model, melody, seed=0), model)
+    assert not found[0, 4:12].any() and (found[1:] > 0).all()
+
+
+def test_options(model, chorale):
+    """Those that a task doesn't know are refused in words, whatever it does with them."""
+    tasks = [
+        lambda **options: fill_bars(model, chorale, 1, **options),
+        lambda **options: rerhythm(model, chorale, 1, **options),
+        lambda **options: revoice(model, chorale, 1, **options),
+        lambda **options: vary(model, chorale, 0.5, 1, **options),
+        lambda **options: harmonise(model, chorale.select(0), **options),
+    ]
+    for task in tasks:
+        assert task(seed=0, sweeps=None) == task(seed=np.int64(0))
+        task(seed=0, sweeps=1, most=0.5)
+        with pytest.raises(ValueError, match="no option 'temprature' without sweeps: .*order"):
+            task(seed=0, temprature=1)
+        for name in ("order", "steps"):
+            with pytest.raises(ValueError, match=f"no option '{name}' with sweeps: .*least"):
+                task(seed=0, sweeps=2, **{name: None})
+        with pytest.raises(ValueError, match="no option 'phase'"):
+            task(seed=0, phase=None)
+        for seed in (None, -1, 1.5, "one", 2**64):
+            with pytest.raises(ValueError, match="seed must be a whole number"):
+                task(seed=seed)
+        for temperature in ("hot", None, -1):
+            with pytest.raises(ValueError, match="temperature must be a number"):
+                task(seed=0, temperature=temperature)
+    for options in ({"ranges": None}, {"rests": False}):
+        with pytest.raises(ValueError, match=f"rerhythm takes no {next(iter(options))}"):
+            rerhythm(model, chorale, 1, seed=0, **options)
+
+
 def test_rerhythm(model, chorale):
     before = sounding(chorale, model)
     found = rerhythm(model, chorale, (1, 4), (0, 2, 3), seed=1)
@@ -236,7 +282,7 @@ def test_rerhythm(model, chorale):
         for start in range(4, 68, 8):
             assert set(after[v, start : start + 8]) <= set(before[v, start : start + 8])
     assert (sounding(rerhythm(model, chorale, span=0.25, seed=0), model) == before).all()
-    for span in (0, 0.3, -1, float("nan")):
+    for span in (0, 0.3, -1, float("nan"), "long"):
         with pytest.raises(ValueError, match="a span is a number of whole sixteenths"):
             rerhythm(model, chorale, span=span, seed=0)
 
@@ -266,7 +312,12 @@ def test_vary(model, chorale):
     assert 0 < changed[0] < changed[1] < changed[2]
     one = vary(model, chorale, 0.5, (2, 3), (1,), seed=0)
     assert rows(one) >= {row for row in rows(chorale) if row[4] != 1}
-    for strength in (-0.1, 1.1, float("nan")):
+    # Who is silent stays silent, also at the very end.
+    alone = chorale.select(0)
+    assert [vary(model, alone, share, seed=0).voices for share in (0.5, 0.99, 1)] == [[0]] * 3
+    rests = sounding(chorale, model) == 0
+    assert rests.any() and (rests == (sounding(vary(model, chorale, 1, seed=0), model) == 0)).all()
+    for strength in (-0.1, 1.1, float("nan"), "much"):
         with pytest.raises(ValueError, match="strength must be from 0 to 1"):
             vary(model, chorale, strength, seed=0)
 
