@@ -25,6 +25,9 @@ RATE = 11_025
 
 _CLOSE = 1e-6  # quarter notes: sums of rounded floats differ by less
 
+HEARD = ["onset", "duration", "pitch", "voice"]
+"""Columns of notes that must differ for a refinement to count as a change."""
+
 Fill = Callable[[Score, np.ndarray, float, int], Score]
 
 
@@ -162,6 +165,10 @@ class Refiner(ipywidgets.VBox):
         try:
             after = self._fill(before, marked, self.strength.value, self._seed)
             _check_kept(before, after, marked)
+            self._seed += 1  # pressed again, it's another try
+            if before.notes[HEARD].tolist() == after.notes[HEARD].tolist():
+                self._show("The same notes came back: press Refine again, or raise the strength.")
+                return
             self._add(after)
         except Exception as error:  # the fill may be anyone's: a button shows no traceback
             kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
@@ -169,7 +176,6 @@ class Refiner(ipywidgets.VBox):
             return
         finally:
             self.refine_button.disabled = False
-        self._seed += 1  # pressed again, it's another try
         was, now = (len(found) for _, found, _ in self._past[-2:])
         text = differences(before, after, "before")
         self._show(f"Refined. {text} Remarks: {was} before, {now} after.", update=True)

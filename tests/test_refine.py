@@ -117,6 +117,15 @@ def test_nothing_marked_changes_nothing(made):
     assert made.score is PIECE and made.handle.shown == []
 
 
+def test_the_same_notes_again_are_no_step(made):
+    made._fill = lambda score, marked, strength, seed: score
+    made.mark(0, 1)
+    made.refine_button.click()
+    assert "The same notes came back" in made.said.value
+    assert made.undo_button.disabled and made.handle.shown == []
+    assert not made.refine_button.disabled
+
+
 def test_a_fill_that_changes_more_is_refused():
     def careless(score, marked, strength, seed):
         return fill(score, np.ones_like(marked), strength, seed)
@@ -151,7 +160,7 @@ ACROSS = Score([(0, 6, 60, 80, 0), (6, 2, 62, 80, 0), (0, 4, 52, 80, 1), (4, 4, 
         ([(0, 6, 60, 80, 0), (6, 1, 62, 80, 0), (7, 1, 62, 80, 0)], (0, 1), False),
         ([(0, 6, 60, 80, 0), (6, 2, 62, 70, 0)], (0, 1), False),
         ([(0, 6, 60, 80, 0), (6, 2, 62, 80, 2)], (0, 1), False),
-        ([(0, 6, 60, 80, 0), (6, 2, 62, 80, 0)], (3, 2), True),
+        ([(0, 6, 60, 80, 0), (6, 2, 62, 80, 0), (4, 4, 48, 80, 3)], (3, 2), True),
     ],
 )  # fmt: skip
 def test_what_is_not_marked_stays_exactly(notes, marked, stays):
