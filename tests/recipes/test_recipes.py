@@ -72,7 +72,7 @@ def test_train_and_evaluate(tiny, tmp_path, capsys):
     )
     assert card.cpu_seconds >= 0
     assert card.scores == tiny.evaluate(tiny.train(seed=4))
-    assert out.splitlines()[0] == "tiny/note"
+    assert out.splitlines()[0] == "tiny/note: Tiny, 4 parameters"
     assert "wrote mine.safetensors (" in out
 
     status, out, _ = run(capsys, "evaluate", "mine.safetensors")
