@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mlmusic.models.recommend.base import top
+from mlmusic.metrics.ranking import top
 from mlmusic.plays import Plays
 
 DAYS = 1000  # the time that is simulated

@@ -6,6 +6,7 @@ module       what it holds
 `moments`    a score as the moments at which something changes, and the chords on its beats
 `rules`      one function a rule: `Fault`, where it is and who sings it
 `remarks`    `Remark`: bar, beat and a sentence; `remarks`, `faults_per_bar`
+`peer`       music21's own checks, to compare with
 ===========  =================================================================================
 
 The rules are those of textbooks on four-part harmony (Aldwell, Schachter and Cadwallader, *Harmony

@@ -24,6 +24,7 @@ from mlmusic.metrics.keys import KEYS, key_name
 from mlmusic.metrics.likelihood import notes_in, token_nats
 from mlmusic.models.transformer.decoder import Transformer
 from mlmusic.recipes.rnn_gru import VOCABULARY as MUSIC
+from mlmusic.recipes.transformer_chorale import budget
 from mlmusic.sampling import generate_batch
 from mlmusic.score import Score
 from mlmusic.streams import transposable, transpose
@@ -170,7 +171,6 @@ def train(
     valid = encoded(tunes.valid)[::8]
     seed_everything(seed)
     model = Transformer(VOCABULARY.size, **MODEL, lead=VOCABULARY.lead)
-    budget = {} if steps is None and minutes is None else {"steps": steps, "minutes": minutes}
     return Trainer(
         model,
         Batches(encoded(tunes.train), context=model.context, seed=seed).batch,
@@ -181,7 +181,7 @@ def train(
         device=device,
         checkpoint=checkpoint,
         log=log,
-        **TRAINING | budget,
+        **TRAINING | budget(steps, minutes),
     ).run()
 
 

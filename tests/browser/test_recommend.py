@@ -20,7 +20,7 @@ from IPython.display import display
 from mlmusic import Score, play
 from mlmusic.listeners import simulate
 from mlmusic.models.recommend import EASE
-from mlmusic.models.recommend.base import top
+from mlmusic.metrics.ranking import top
 
 features = np.random.default_rng(0).normal(size=(700, 5))
 plays = simulate(range(700), features, listeners=150, seed=0).plays

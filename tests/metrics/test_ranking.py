@@ -12,6 +12,14 @@ RANKED = np.array([[5, 0, 1, 7], [0, 1, 3, 4], [0, 1, 2, 3], [6, 8, -1, -1]])
 RELEVANT = [{1, 5, 9}, [2], [], np.array([8])]
 
 
+def test_top_is_stable():
+    random = np.random.default_rng(0)
+    scores = random.integers(0, 4, (50, 40)).astype(np.float32)
+    for k in (1, 7, 39, 40):
+        expected = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        assert np.array_equal(ranking.top(scores, k), expected)
+
+
 def test_by_hand():
     assert ranking.hits(RANKED, RELEVANT).astype(int).tolist() == [
         [1, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0], [0, 1, 0, 0]

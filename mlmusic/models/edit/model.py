@@ -23,6 +23,7 @@ from mlmusic.models.edit.around import FAR, Side, after, before, spaces
 from mlmusic.models.edit.streams import Streams
 from mlmusic.models.transformer.attention import Dropout, start
 from mlmusic.models.transformer.chorale import ORDER
+from mlmusic.models.transformer.heads import added_up, by_distance, thinkers
 from mlmusic.models.transformer.pieces import symbols
 from mlmusic.score import Score
 
@@ -108,16 +109,7 @@ class MaskedChorale(nn.Module):
         self.register_buffer("shifts", shifts, persistent=False)
         self.blank, self.dropout, self.norm = Dropout(blank), Dropout(dropout), nn.LayerNorm(width)
         self.trunk = Streams(width, layers, heads, dropout=dropout)
-        self.think = nn.ModuleList(
-            nn.Sequential(
-                nn.Linear(width, 2 * width),
-                nn.GELU(),
-                Dropout(dropout),
-                nn.Linear(2 * width, width),
-                nn.LayerNorm(width),
-            )
-            for _ in range(4)
-        )
+        self.think = thinkers(width, dropout)
         self.score = nn.ModuleList(nn.Linear(width, self.symbols) for _ in range(4))
         # From each of five notes: the voice's last and next one, and the other voices'.
         self.distance = nn.ModuleList(
@@ -246,13 +238,7 @@ class MaskedChorale(nn.Module):
         for side in (left, right):
             parts += [*side, spaces(side.note, self.pitches)]
         rows = torch.cat(parts, 1).transpose(1, 2) + self.offsets
-        shown, weight = None, self.see.weight
-        if self.training:
-            shown = self.blank(weight.new_ones(rows.shape)).flatten(0, 1)
-        x = functional.embedding_bag(
-            rows.flatten(0, 1), weight, mode="sum", per_sample_weights=shown
-        )
-        return self.norm(self.dropout(x.unflatten(0, phase.shape)))
+        return self.norm(self.dropout(added_up(self.see, rows, self.blank)))
 
     def scored(
         self,
@@ -317,13 +303,9 @@ class MaskedChorale(nn.Module):
         rows = torch.cat([notes, new], -1) + self.shifts
         x = self.think[v](x + functional.embedding_bag(rows, self.told.weight, mode="sum"))
         others = notes[:, [u for u in range(4) if u != v]]
-        others = torch.where(others > self.pitches, 0, others)
         reference = torch.cat([near, others], -1)  # (n, 5)
         scores = self.distance[v](x).unflatten(-1, (5, 2 * self.pitches - 1))
-        symbol = torch.arange(1, self.symbols, device=x.device)
-        away = symbol - reference.clamp(min=1)[..., None] + self.pitches - 1  # (n, 5, pitches)
-        scores = (scores.gather(-1, away) * (reference > 0)[..., None]).sum(1)
-        return self.score[v](x) + functional.pad(scores, (1, 0))
+        return self.score[v](x) + by_distance(scores, reference, self.pitches)
 
     def grid(self, score: Score) -> tuple[Tensor, Tensor]:
         """Write a score as a grid of symbols (4, steps) and its phases (steps,).

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import torch
-from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix
 
+from mlmusic.metrics.ranking import top
 from mlmusic.plays import Plays
 
 _BATCH = 256  # users whose dense scores are in memory at once
@@ -249,28 +248,6 @@ class Recommender:
     def _check_fitted(self) -> None:
         if not hasattr(self, "history"):
             raise RuntimeError(f"fit this {type(self).__name__} on plays first")
-
-
-def top(scores: ArrayLike, k: int) -> np.ndarray:
-    """Return the places of the k highest scores in each row, best first, shape (rows, k).
-
-    Equal scores stay in order, also at the edge: the same scores always give the same list.
-    """
-    scores = np.ascontiguousarray(scores)
-    places = np.broadcast_to(np.arange(scores.shape[1]), scores.shape)
-    if k < scores.shape[1]:
-        # NumPy's argpartition takes ten times as long where most scores are 0.
-        chosen = torch.from_numpy(scores).topk(k, dim=1, sorted=False).indices
-        places = np.sort(chosen.numpy(), axis=1)
-        edge = np.take_along_axis(scores, places, 1).min(1, keepdims=True)
-        # Where several scores are equal to the lowest that is listed, any of them was taken.
-        for row in np.flatnonzero((scores >= edge).sum(1) > k):
-            above, level = (
-                np.flatnonzero(x) for x in (scores[row] > edge[row], scores[row] == edge[row])
-            )
-            places[row] = np.sort(np.concatenate([above, level[: k - len(above)]]))
-    order = np.argsort(-np.take_along_axis(scores, places, 1), axis=1, kind="stable")
-    return np.take_along_axis(places, order, 1)
 
 
 def batches(rows: int, size: int = _BATCH) -> Iterator[slice]:

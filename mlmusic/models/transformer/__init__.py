@@ -6,6 +6,7 @@ module        holds
 `attention`   attention in ten lines, rotary positions, the key–value cache, blocks
 `decoder`     `Transformer`: each next token from all before it
 `pieces`      chorales as tables of symbols, and what is known at each step
+`heads`       a head for each voice, pitches scored by their distance from known ones
 `chorale`     `ChoraleModel`: one position a sixteenth, an exact chain rule inside the step
 `committee`   several of them that vote, each in several keys, and listen for echoes
 `echo`        what followed when the last passage was heard before in the piece

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mlmusic.models.transformer.attention import Cache, Dropout, Trunk, start
 from mlmusic.models.transformer.echo import ORDER
+from mlmusic.models.transformer.heads import added_up, by_distance, thinkers
 from mlmusic.models.transformer.pieces import OLDEST, Past, past
 
 
@@ -104,16 +105,7 @@ class ChoraleModel(nn.Module):
 
         # Inside the step: what each voice adds to what the next ones know, and how it's drawn.
         self.known, self.moved = table(self.symbols), table(2)
-        self.think = nn.ModuleList(
-            nn.Sequential(
-                nn.Linear(width, 2 * width),
-                nn.GELU(),
-                Dropout(dropout),
-                nn.Linear(2 * width, width),
-                nn.LayerNorm(width),
-            )
-            for _ in range(4)
-        )
+        self.think = thinkers(width, dropout)
         self.score = nn.ModuleList(nn.Linear(width, self.symbols) for _ in range(4))
         self.distance = None
         if relative != "none":
@@ -162,14 +154,7 @@ class ChoraleModel(nn.Module):
             sound = (seen.previous > 0) & (seen.previous <= self.pitches)
             gap = torch.where(sound & sound.roll(-1, dims=-1), seen.previous - below, 0)
             parts += [seen.move, gap + self.pitches]
-        rows = torch.cat(parts, -1) + self.offsets
-        weight, shown = self.see.weight, None
-        if self.training:
-            shown = self.blank(weight.new_ones(rows.shape)).flatten(0, -2)
-        x = nn.functional.embedding_bag(
-            rows.flatten(0, -2), weight, mode="sum", per_sample_weights=shown
-        )
-        return x.unflatten(0, rows.shape[:-1])
+        return added_up(self.see, torch.cat(parts, -1) + self.offsets, self.blank)
 
     def voice(self, v: int, summary: Tensor, previous: Tensor, notes: Tensor) -> Tensor:
         """Score the symbols of one voice, given the voices before it in `ORDER`.
@@ -195,11 +180,7 @@ class ChoraleModel(nn.Module):
             references += [notes[..., u] for u in ORDER[: ORDER.index(v)]]
         reference = torch.stack(references, -1)  # (…, references)
         scores = self.distance[v](x).unflatten(-1, (len(references), -1))
-        symbols = torch.arange(1, self.symbols, device=x.device)
-        sounds = (reference > 0) & (reference <= self.pitches)
-        far = symbols - reference.clamp(1, self.pitches)[..., None] + self.pitches - 1
-        scores = scores.gather(-1, far) * sounds[..., None]  # (…, references, pitches)
-        return logits + nn.functional.pad(scores.sum(-2), (1, 0))
+        return logits + by_distance(scores, reference, self.pitches)
 
     def tell(self, v: int, summary: Tensor, previous: Tensor, notes: Tensor) -> Tensor:
         """Add a voice that has been drawn to what the next ones know."""

@@ -6,7 +6,6 @@ import torch
 from scipy.sparse import csr_matrix
 
 from mlmusic.models import recommend
-from mlmusic.models.recommend.base import top
 from mlmusic.models.recommend.factors import _unplayed
 from mlmusic.models.recommend.neighbors import _keep
 from mlmusic.plays import Plays
@@ -229,14 +228,6 @@ def test_reasons_of_item_knn_are_its_similarities(fitted):
     similar = model.similarity.toarray()[:, item]
     for played, weight in model.explain(2, item, 9):
         assert weight == pytest.approx(similar[played], abs=1e-5)
-
-
-def test_top_is_stable():
-    random = np.random.default_rng(0)
-    scores = random.integers(0, 4, (50, 40)).astype(np.float32)
-    for k in (1, 7, 39, 40):
-        expected = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-        assert np.array_equal(top(scores, k), expected)
 
 
 # Each against its definition ---------------------------------------------------------------------
